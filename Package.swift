@@ -1,0 +1,86 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// No package dependencies, by promise: the whole supply chain is the Swift toolchain
+// and two Debian libraries, libcurl and libsqlite3.
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+let package = Package(
+  name: "syncd",
+  products: [
+    .library(name: "SyncCore", targets: ["SyncCore"]),
+    .executable(name: "syncd", targets: ["syncd"]),
+    .executable(name: "syncctl", targets: ["syncctl"]),
+  ],
+  targets: [
+    // System libraries, and what Glibc hides from Swift.
+    .systemLibrary(
+      name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(
+      name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .target(name: "CLinux"),
+
+    // Parts that know nothing of radiology collaboration.
+    .target(name: "Platform", dependencies: ["CLinux"], swiftSettings: strict),
+    .target(name: "JSON", swiftSettings: strict),
+    .target(name: "SQLite", dependencies: ["CSQLite"], swiftSettings: strict),
+    .target(name: "TOML", swiftSettings: strict),
+    .target(name: "DICOM", dependencies: ["Platform"], swiftSettings: strict),
+    .target(name: "Varlink", dependencies: ["Platform", "JSON"], swiftSettings: strict),
+
+    // The product.
+    .target(
+      name: "SyncCore",
+      dependencies: ["Platform", "JSON", "SQLite", "TOML", "DICOM", "Varlink"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "syncd", dependencies: ["SyncCore", "Platform"], swiftSettings: strict),
+    .executableTarget(
+      name: "syncctl", dependencies: ["SyncCore", "Varlink", "JSON", "Platform"],
+      swiftSettings: strict),
+
+    // The simulated surroundings: for the demonstration and the tests, never installed.
+    .target(name: "Training", dependencies: ["DICOM", "Platform"], swiftSettings: strict),
+    .executableTarget(
+      name: "syncd-demo", dependencies: ["Training", "SyncCore", "JSON", "Platform", "DICOM"],
+      swiftSettings: strict),
+
+    // Tests and the programs they need.
+    .target(
+      name: "TestSupport", dependencies: ["Platform"], path: "Tests/Support",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "toml-decoder", dependencies: ["TOML"], path: "Tests/toml-decoder",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "varlink-certification", dependencies: ["Varlink", "JSON", "Platform"],
+      path: "Tests/varlink-certification", swiftSettings: strict),
+    .testTarget(
+      name: "PlatformTests", dependencies: ["Platform", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
+    .testTarget(
+      name: "SQLiteTests", dependencies: ["SQLite", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "TOMLTests", dependencies: ["TOML", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "DICOMTests", dependencies: ["DICOM", "TestSupport", "Platform"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "VarlinkTests", dependencies: ["Varlink", "JSON", "TestSupport", "Platform"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SyncCoreTests",
+      dependencies: ["SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "Platform", "JSON", "TOML"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "IntegrationTests",
+      dependencies: [
+        "SyncCore", "DICOM", "Varlink", "JSON", "Platform", "Training", "TestSupport",
+      ],
+      swiftSettings: strict),
+  ]
+)

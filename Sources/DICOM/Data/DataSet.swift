@@ -1,0 +1,67 @@
+/// A data set (PS3.5 section 7): elements in ascending order of their tags.
+///
+/// Values are kept as the bytes of the little endian encoding, so that what is not touched is
+/// written back unchanged; text is decoded on access by Specific Character Set (0008,0005).
+public struct DataSet: Equatable, Sendable {
+  public private(set) var elements: [DataElement]
+
+  public init() { elements = [] }
+
+  /// The element with a tag.
+  public subscript(tag: Tag) -> DataElement? {
+    let index = position(of: tag)
+    return index < elements.count && elements[index].tag == tag ? elements[index] : nil
+  }
+
+  /// Puts an element in its place, replacing one with the same tag.
+  public mutating func set(_ element: DataElement) {
+    // Elements nearly always come in order.
+    if let last = elements.last, last.tag < element.tag {
+      elements.append(element)
+      return
+    }
+    let index = position(of: element.tag)
+    if index < elements.count, elements[index].tag == element.tag {
+      elements[index] = element
+    } else {
+      elements.insert(element, at: index)
+    }
+  }
+
+  public mutating func remove(_ tag: Tag) {
+    let index = position(of: tag)
+    if index < elements.count, elements[index].tag == tag { elements.remove(at: index) }
+  }
+
+  private func position(of tag: Tag) -> Int {
+    var low = 0
+    var high = elements.count
+    while low < high {
+      let middle = (low + high) / 2
+      if elements[middle].tag < tag { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}
+
+/// A data element (PS3.5 section 7.1).
+public struct DataElement: Equatable, Sendable {
+  public var tag: Tag
+  public var vr: VR
+  public var value: Value
+
+  public enum Value: Equatable, Sendable {
+    /// The value field as little endian bytes, padding included.
+    case bytes([UInt8])
+    /// The items of a sequence (PS3.5 section 7.5).
+    case items([DataSet])
+    /// The fragments of encapsulated pixel data, the Basic Offset Table first (PS3.5 annex A.4).
+    case fragments([[UInt8]])
+  }
+
+  public init(_ tag: Tag, _ vr: VR, _ value: Value) {
+    self.tag = tag
+    self.vr = vr
+    self.value = value
+  }
+}

@@ -31,9 +31,11 @@ enum Canned {
     """
   }
 
-  static func images(fetching: Int = 0, partial: Int = 0, blocked: Int = 0) -> String {
+  static func images(
+    none: Int = 1, fetching: Int = 0, partial: Int = 0, blocked: Int = 0
+  ) -> String {
     """
-    {"none":1,"fetching":\(fetching),"partial":\(partial),"complete":10,"blocked":\(blocked),
+    {"none":\(none),"fetching":\(fetching),"partial":\(partial),"complete":10,"blocked":\(blocked),
     "held":0}
     """
   }
@@ -90,7 +92,7 @@ enum Canned {
   }
 
   static let drift = """
-    {"system":"SECTRA","number":"S0009","kind":"clear","portalFlag":"TMC","lists":[],"attempts":4,
+    {"system":"SECTRA","number":"S0009","kind":"clear","portalFlag":"TMC","lists":["tmc"],"attempts":4,
     "since":"2026-11-22T07:10:00.000Z","nextAttempt":"2026-11-23T08:10:00.000Z","alarm":true,
     "reason":"the portal keeps the flag"}
     """

@@ -227,6 +227,14 @@ private func lines(_ text: String) throws -> [JSONObject] {
     #expect(result.standardOutput.contains("Images: 10 complete, 3 fetching, 1 none; 3 under way"))
     #expect(result.standardOutput.hasSuffix("Images: 10 complete, 1 none, 1 blocked.\n"))
     _ = daemon
+
+    let whole = try Program()
+    let other = try whole.daemon { call in
+      guard call.method.hasSuffix("GetStatus") else { return Program.healthy(call) }
+      return [.more(Canned.status(images: Canned.images(none: 0)))]
+    }
+    #expect(try whole("sync", "--images").status == 0)
+    _ = other
   }
 
   @Test("sync --wait --timeout ends the following with exit 5 and says that it goes on")
@@ -289,6 +297,7 @@ private func lines(_ text: String) throws -> [JSONObject] {
     let with = try syncctl("approve", "tmc", "--yes", "--on-behalf-of", "anna")
     #expect(with.status == 0)
     #expect(with.standardOutput.hasPrefix("tmc: 12 of 14 flags would be cleared (TMC).\n"))
+    #expect(with.standardOutput.contains("SECTRA  S0009   TMC        the portal keeps the flag\n"))
     #expect(with.standardOutput.hasSuffix("12 flags of tmc will be cleared in the next cycle.\n"))
     #expect(
       daemon.received("Approve") == [["onBehalfOf": "anna", "list": "tmc", "count": 12]])
@@ -304,6 +313,18 @@ private func lines(_ text: String) throws -> [JSONObject] {
     let yes = try syncctl.inTerminal("approve tmc", typed: "ja\n")
     #expect(yes.status == 0)
     #expect(daemon.received("Approve").count == 1)
+  }
+
+  @Test("approve lets a list go whose flags wait although it is not configured any more")
+  func approveRemoved() throws {
+    let daemon = try syncctl.daemon { call in
+      guard call.method.hasSuffix("GetStatus") else { return Program.healthy(call) }
+      return [.reply(Canned.status(lists: [Canned.list("other")]))]
+    }
+    let result = try syncctl("approve", "tmc", "--yes")
+    #expect(result.status == 0)
+    #expect(result.standardOutput.hasPrefix("tmc: 1 flag would be cleared; the list is not"))
+    #expect(daemon.received("Approve") == [["list": "tmc", "count": 1]])
   }
 
   @Test("approve of an unknown list is exit 8, of one with nothing held exit 1")

@@ -41,7 +41,7 @@ enum CommandTable {
         "With --wait or --images the progress is shown: lists read, flags set and cleared, images"
           + " n/m. Ctrl-C, or the time given with --timeout, ends the following; the"
           + " synchronisation goes on. Exit status 6 says that some lists failed, that flags"
-          + " could not be written or, with --images, that some images are not complete.",
+          + " could not be written or, with --images, that not all images are complete.",
       ],
       examples: ["syncctl sync", "syncctl sync teleconsult --wait", "syncctl sync --images"]),
     Command(
@@ -64,7 +64,7 @@ enum CommandTable {
         Option("number", .texts("NUMBER"), "Only these examination numbers (US-nummer)."),
         Option(
           "text", .text("TEXT"), "Part of the number, the referral (Remissnummer) or a study UID."),
-        Option("held", nil, "Only examinations that are held back and need a person."),
+        Option("held", nil, "Only examinations whose images are held back until a person looks."),
         Option("since", .time("TIME"), "Changed at or after this time."),
         Option("until", .time("TIME"), "Changed before this time."),
         Option(

@@ -171,6 +171,9 @@ struct ImageTotals: Equatable {
     blocked = try fields.int("blocked")
     held = try fields.int("held")
   }
+
+  /// Every examination has all of its images, and none is held back.
+  var isComplete: Bool { none == 0 && fetching == 0 && partial == 0 && blocked == 0 && held == 0 }
 }
 
 struct CycleReply: Equatable {

@@ -50,23 +50,27 @@ struct ApproveCommand {
     guard isSure || canAsk else {
       throw Failure(
         .usage, "there is no terminal to ask on",
-        advice: ["Look with `syncctl list --list \(id.shown) --held`, then add --yes."])
+        advice: ["Look with `syncctl drift`, then add --yes."])
     }
     let status = try StatusReply(session.daemon.call("GetStatus", [:]))
-    guard let list = status.lists.first(where: { $0.id == id }) else {
+    let held = try held(id)
+    let list = status.lists.first { $0.id == id }
+    // A list that is no longer configured may still have flags that wait.
+    guard list != nil || !held.isEmpty else {
       throw Daemon.noSuchList(id, known: status.lists.map(\.id))
     }
-    guard list.brakeHeld > 0 else {
+    let count = list?.brakeHeld ?? held.count
+    guard count > 0 else {
       throw Failure(
         .failed, "nothing is held for the list \"\(id.shown)\"", error: "NothingToApprove")
     }
-    if !console.json, !console.quiet { try show(list) }
-    if !isSure, try !ask(list) {
+    try show(id, list, count, held)
+    if !isSure, try !ask(id, count) {
       throw Failure(.failed, "not approved; nothing has been cleared")
     }
     var parameters = session.onBehalfOf
     parameters["list"] = .string(id)
-    parameters["count"] = JSONValue(list.brakeHeld)
+    parameters["count"] = JSONValue(count)
     let reply = try session.daemon.call("Approve", parameters)
     let approved = try reply.int("approved")
     try console.give(reply.line)
@@ -75,37 +79,45 @@ struct ApproveCommand {
     return .ok
   }
 
-  private func show(_ list: StatusReply.List) throws(Failure) {
-    let console = session.console
-    let of = Words.count(list.owned, "flag")
-    var text = "\(list.id.shown): \(list.brakeHeld) of \(of) would be cleared"
-    text += " (\(list.flag.shown))"
-    if let reason = list.reason { text += "; \(reason.shown)" }
-    try console.say(text + ".\n")
-    let reply = try session.daemon.call(
-      "ListExaminations",
-      [
-        "filter": ["lists": [.string(list.id)], "held": true],
-        "limit": JSONValue(Self.rowsShown),
-      ])
-    let rows = try reply.objects("examinations").map { (it) throws(Failure) in
-      try ExaminationReply(it)
+  /// What is held is a flag that differs from the list, and known as such.
+  private func held(_ id: String) throws(Failure) -> [DriftReply] {
+    var held: [DriftReply] = []
+    for fields in try session.daemon.call("ListDrift", [:]).objects("drift") {
+      let drift = try DriftReply(fields)
+      if drift.kind == "clear", drift.lists.contains(id) { held.append(drift) }
     }
-    if rows.isEmpty { return }
-    let columns: [WorklistColumn] = [.system, .number, .flag, .status, .changed]
+    return held
+  }
+
+  private func show(
+    _ id: String, _ list: StatusReply.List?, _ count: Int, _ held: [DriftReply]
+  ) throws(Failure) {
+    let console = session.console
+    var text = "\(id.shown): "
+    if let list {
+      text += "\(count) of \(Words.count(list.owned, "flag")) would be cleared"
+      text += " (\(list.flag.shown))"
+      if let reason = list.reason { text += "; \(reason.shown)" }
+    } else {
+      text += "\(Words.count(count, "flag")) would be cleared; the list is not configured any more"
+    }
+    try console.say(text + ".\n")
+    if held.isEmpty { return }
     var table = Table(
-      columns.map(\.header), lineWidth: console.width, coloured: console.coloured)
-    try console.say(table.render(rows.map { row in columns.map { $0.cell(row) } }))
-    let more = try reply.int("total") - rows.count
-    if more > 0 {
-      try console.say(
-        "and \(more) more: `syncctl list --list \(list.id.shown) --held` shows all.\n")
+      ["SYSTEM", "NUMBER", "IN PORTAL", "REASON"], lineWidth: console.width,
+      coloured: console.coloured)
+    try console.say(
+      table.render(
+        held.prefix(Self.rowsShown).map { row in
+          [Cell(row.system), Cell(row.number), Cell(row.portalFlag ?? "-"), Cell(row.reason)]
+        }))
+    if held.count > Self.rowsShown {
+      try console.say("and \(held.count - Self.rowsShown) more: `syncctl drift` shows all.\n")
     }
   }
 
-  private func ask(_ list: StatusReply.List) throws(Failure) -> Bool {
-    try session.console.say(
-      "Clear \(Words.count(list.brakeHeld, "flag")) of \(list.id.shown)? [y/N] ")
+  private func ask(_ id: String, _ count: Int) throws(Failure) -> Bool {
+    try session.console.say("Clear \(Words.count(count, "flag")) of \(id.shown)? [y/N] ")
     let answer = readLine()?.lowercased() ?? ""
     return ["y", "yes", "j", "ja"].contains(answer)
   }

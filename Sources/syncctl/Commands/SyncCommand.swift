@@ -26,7 +26,7 @@ struct SyncCommand {
     var exit = Self.exit(of: ended.cycle)
     if images {
       let totals = try settle(deadline, limit)
-      if totals.partial + totals.blocked > 0, exit == .ok { exit = .partial }
+      if !totals.isComplete, exit == .ok { exit = .partial }
     }
     return exit
   }

@@ -1,5 +1,7 @@
-// A server for org.varlink.certification, so that independent clients can judge our server.
+// A server and a client for org.varlink.certification, so that independent implementations can
+// judge ours.
 //   varlink-certification --varlink=unix:/tmp/socket
+//   varlink-certification --client --varlink=unix:/tmp/socket
 // or with listening sockets handed over by systemd (LISTEN_FDS).
 import Glibc
 import Platform
@@ -13,6 +15,21 @@ func fail(_ text: String) -> Never {
 
 func variable(_ name: String) -> Int32? {
   getenv(name).flatMap { Int32(String(cString: $0)) }
+}
+
+if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "--client",
+  let endpoint = Endpoint(varlinkAddress: String(CommandLine.arguments[2].dropFirst(10)))
+{
+  do throws(VarlinkClientError) {
+    try certify(against: endpoint)
+    print("Certification passed")
+    exit(0)
+  } catch {
+    let line = Array("varlink-certification: \(error)\n".utf8)
+    _ = write(2, line, line.count)
+    if case .permissionDenied = error { exit(4) }
+    exit(1)
+  }
 }
 
 do {

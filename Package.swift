@@ -78,6 +78,10 @@ let package = Package(
       dependencies: ["SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "Platform", "JSON", "TOML"],
       swiftSettings: strict),
     .testTarget(
+      name: "SyncctlTests",
+      dependencies: ["syncctl", "SyncCore", "Varlink", "JSON", "Platform", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
       name: "IntegrationTests",
       dependencies: [
         "SyncCore", "DICOM", "Varlink", "JSON", "Platform", "Training", "TestSupport",

@@ -91,24 +91,28 @@ public final class VarlinkClient {
   /// Calls a method that may answer several times; the last reply is told apart.
   ///
   /// - Parameters:
+  ///   - first: by when the first reply must be there, where `idle` is too long for that.
   ///   - idle: the longest wait for each reply.
   ///   - deadline: the end of the whole call.
   ///   - body: takes a reply and says whether it wants the next. False closes the connection,
   ///     which is how varlink ends such a call.
   public func callMore(
-    _ method: String, _ parameters: JSONObject = [:], idle: Duration,
-    deadline: Deadline = .never, _ body: (_ reply: JSONObject, _ isLast: Bool) -> Bool
+    _ method: String, _ parameters: JSONObject = [:], first: Deadline = .never,
+    idle: Duration, deadline: Deadline = .never,
+    _ body: (_ reply: JSONObject, _ isLast: Bool) -> Bool
   ) throws(VarlinkClientError) {
     let request = VarlinkRequest(method: method, parameters: parameters, more: true)
-    try send(request, deadline.sooner(.after(idle)))
+    var next = deadline.sooner(.after(idle)).sooner(first)
+    try send(request, next)
     while true {
-      let (reply, continues) = try receive(method, deadline.sooner(.after(idle)))
+      let (reply, continues) = try receive(method, next)
       let wantsNext = body(reply, !continues)
       if !continues { return }
       if !wantsNext {
         close()
         return
       }
+      next = deadline.sooner(.after(idle))
     }
   }
 

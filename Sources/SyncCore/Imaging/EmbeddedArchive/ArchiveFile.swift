@@ -71,11 +71,7 @@ struct ArchiveFileHeader: Equatable {
 
   /// Reads the header of a file the archive wrote. Nil where it is damaged or cut short.
   static func read(_ file: borrowing FileDescriptor) throws(SystemError) -> ArchiveFileHeader? {
-    var bytes = [UInt8](repeating: 0, count: 2048)
-    let count = try bytes.withUnsafeMutableBytes { (buffer) throws(SystemError) -> Int in
-      try file.read(into: buffer, at: 0)
-    }
-    return decode(bytes[..<count])
+    decode(try file.bytes(2048, at: 0)[...])
   }
 
   static func decode(_ bytes: ArraySlice<UInt8>) -> ArchiveFileHeader? {
@@ -116,7 +112,8 @@ struct ArchiveFileHeader: Equatable {
       at = start + size
     }
     header.dataSetOffset = end
-    return header.sopInstance.value.isEmpty || header.transferSyntax.uid.value.isEmpty ? nil : header
+    return header.sopInstance.value.isEmpty || header.transferSyntax.uid.value.isEmpty
+      ? nil : header
   }
 }
 
@@ -136,6 +133,22 @@ extension FileDescriptor {
       }
     }
     return done
+  }
+
+  /// At most `count` bytes from a place in the file; fewer at its end.
+  borrowing func bytes(_ count: Int, at offset: Int) throws(SystemError) -> [UInt8] {
+    var failure: SystemError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+      do throws(SystemError) {
+        let whole = UnsafeMutableRawBufferPointer(buffer)
+        initialized = try read(
+          into: UnsafeMutableRawBufferPointer(rebasing: whole[..<count]), at: offset)
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return bytes
   }
 
   borrowing func write(_ bytes: [UInt8], at offset: Int) throws(SystemError) {

@@ -83,7 +83,7 @@ final class ArchiveIndexer: Sendable {
       }
     }
     if count >= Self.queueLimit {
-      _ = signals.wait(until: .after(.seconds(30))) { [queue] signals -> Bool? in
+      _ = signals.wait(until: .after(.seconds(30))) { signals -> Bool? in
         signals.failure != nil || queue.withLock({ $0.entries.count }) < Self.queueLimit
           ? true : nil
       }

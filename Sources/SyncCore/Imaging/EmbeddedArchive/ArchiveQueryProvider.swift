@@ -114,7 +114,8 @@ extension EmbeddedArchive: QueryProvider {
     case 0x0020_1200: return (.IS, try count("FROM study WHERE patient_id=?", patient))
     case 0x0020_1202:
       return (
-        .IS, try count("FROM study JOIN series ON series.study=study.id WHERE patient_id=?", patient)
+        .IS,
+        try count("FROM study JOIN series ON series.study=study.id WHERE patient_id=?", patient)
       )
     case 0x0020_1204:
       return (

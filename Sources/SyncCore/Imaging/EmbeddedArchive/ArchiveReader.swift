@@ -1,14 +1,14 @@
 import DICOM
+import Platform
 import SQLite
-import Synchronization
 
 /// The reading side of the index. Any thread; each call holds the one connection only for a small
 /// query, so that a slow peer in the middle of its answers stops nobody.
 final class ArchiveReader: Sendable {
-  private let database: Mutex<Database>
+  private let database: Monitor<Database>
 
   init(path: String) throws {
-    database = Mutex(try Database.open(path, readOnly: true))
+    database = Monitor(try Database.open(path, readOnly: true))
   }
 
   struct StudyRow {
@@ -36,14 +36,13 @@ final class ArchiveReader: Sendable {
 
   /// Runs `body` with the connection.
   func read<R>(_ body: (Database) throws -> R) throws(ArchiveError) -> R {
-    let result: Result<R, ArchiveError> = database.withLock { database in
+    try database.read { (database) throws(ArchiveError) -> R in
       do {
-        return .success(try body(database))
+        return try body(database)
       } catch {
-        return .failure(.wrapping(error))
+        throw .wrapping(error)
       }
     }
-    return try result.get()
   }
 
   /// Studies that fulfil a condition, in the order they came.

@@ -43,9 +43,8 @@ struct ArchiveRecovery {
     guard let file = try? FileDescriptor.open("/proc/sys/kernel/random/boot_id", O_RDONLY) else {
       return ""
     }
-    var bytes = [UInt8](repeating: 0, count: 64)
-    let count = (try? bytes.withUnsafeMutableBytes { try file.read(into: $0) }) ?? 0
-    return String(decoding: bytes[..<count].prefix { $0 > 0x20 }, as: UTF8.self)
+    let bytes = (try? file.bytes(64, at: 0)) ?? []
+    return String(decoding: bytes.prefix { $0 > 0x20 }, as: UTF8.self)
   }
 
   private func moveIndexAside() throws -> String {

@@ -18,6 +18,8 @@ enum AttributeText {
       separator: "\\", omittingEmptySubsequences: false
     ).map { AttributeMatching.trimmed($0) }
     if sets.contains("ISO_IR 192") { return String(decoding: bytes, as: UTF8.self) }
+    // Without a character set only ASCII is allowed; those who send more mean one of these two.
+    if sets == [""], let text = String(validating: bytes, as: UTF8.self) { return text }
     var scalars = String.UnicodeScalarView()
     for byte in bytes { scalars.append(Unicode.Scalar(byte)) }
     return String(scalars)

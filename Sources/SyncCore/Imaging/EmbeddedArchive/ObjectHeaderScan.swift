@@ -212,19 +212,12 @@ struct HeaderReader: ~Copyable {
     if position >= windowStart, position + count <= windowStart + window.count { return }
     let size = min(max(count, Self.windowSize), end - position)
     let start = position
-    var bytes = window
-    window = []
-    if bytes.count != size { bytes = [UInt8](repeating: 0, count: size) }
-    let read: Int
     do throws(SystemError) {
-      read = try bytes.withUnsafeMutableBytes { (buffer) throws(SystemError) -> Int in
-        try file.read(into: buffer, at: start)
-      }
+      window = try file.bytes(size, at: start)
     } catch {
       throw .unreadable(error.name)
     }
-    window = bytes
     windowStart = start
-    guard read == size else { throw .unreadable("the file ends early") }
+    guard window.count == size else { throw .unreadable("the file ends early") }
   }
 }

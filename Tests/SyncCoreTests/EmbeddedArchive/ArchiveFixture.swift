@@ -1,3 +1,4 @@
+import CLinux
 import DICOM
 import Foundation
 import Glibc
@@ -88,9 +89,13 @@ final class ArchiveFixture {
 
   final class Recorder: Sendable {
     let events = Mutex<[ArchiveEvent]>([])
+    let diskError = Mutex<Int32>(0)
   }
 
   var events: [ArchiveEvent] { recorder.events.withLock { $0 } }
+
+  /// Makes the disk fail with an error number, or work again with 0.
+  func setDiskError(_ code: Int32) { recorder.diskError.withLock { $0 = code } }
 
   var configuration: EmbeddedArchive.Configuration
 
@@ -114,9 +119,13 @@ final class ArchiveFixture {
 
   func open() throws {
     recorder.events.withLock { $0 = [] }
-    archive = try EmbeddedArchive.open(configuration) { [recorder] event in
-      recorder.events.withLock { $0.append(event) }
-    }
+    archive = try EmbeddedArchive.open(
+      configuration,
+      synchronize: { [recorder] descriptor in
+        let injected = recorder.diskError.withLock { $0 }
+        return injected != 0 ? injected : clinux_syncfs(descriptor) == 0 ? 0 : errno
+      },
+      report: { [recorder] event in recorder.events.withLock { $0.append(event) } })
   }
 
   func close() {

@@ -171,6 +171,42 @@ import Testing
     fixture.close()
   }
 
+  @Test("when the disk fails nothing of the group is promised, and all of it may come again")
+  func diskFails() throws {
+    let fixture = try ArchiveFixture()
+    try fixture.store(SampleObject(1))
+    try fixture.archive.flush()
+    let late = SampleObject(3)
+    let sink = try fixture.archive.beginStore(fixture.request(late))
+    try ArchiveFixture.send(late.dataSet, to: sink)
+    fixture.setDiskError(EIO)
+    try fixture.store(SampleObject(2))
+    #expect(throws: ArchiveError.self) { try fixture.archive.flush() }
+    let refused = #expect(throws: ServiceFailure.self) { try fixture.store(SampleObject(4)) }
+    #expect(refused?.status == .outOfResources)
+    // Written before the failure, finished after it: its pages may be among the lost.
+    let failure = #expect(throws: ServiceFailure.self) { try sink.finish() }
+    #expect(failure?.status == .outOfResources)
+    fixture.setDiskError(0)
+    try waitUntil { (try? fixture.archive.flush()) != nil }
+    try waitUntil { (try? fixture.store(SampleObject(2))) == .success }
+    #expect(try fixture.store(late) == .success)
+    let contents = try fixture.archive.instanceUIDs(study: "1.2.752.99.1")
+    #expect(contents.first?.instances == (1...3).map { SampleObject($0).instance })
+    #expect(fixture.files("damaged").count == 1)
+    #expect(
+      fixture.events.map(String.init(describing:)).filter { $0.contains("disk failed: 1") }.count
+        == 1)
+  }
+
+  private func waitUntil(_ condition: () -> Bool) throws {
+    let deadline = Deadline.after(.seconds(10))
+    while !condition() {
+      try #require(!deadline.isPast)
+      usleep(1000)
+    }
+  }
+
   @Test("a directory has one archive at a time")
   func locked() throws {
     let fixture = try ArchiveFixture()

@@ -99,6 +99,15 @@ struct ArchiveDirectory: Sendable {
     return Int((hash ^ hash >> 8) & 0xFF)
   }
 
+  /// Moves a file where no query finds it: not gone, but out of the way of the object when it comes
+  /// again.
+  func putAside(_ file: String) throws(SystemError) {
+    let folder = path + "/damaged"
+    try Self.makeDirectory(folder)
+    let name = file.split(separator: "/").last ?? ""
+    if rename(file, folder + "/" + name) != 0 { throw .last("rename", file) }
+  }
+
   /// Holds the archive against other processes as long as the descriptor lives.
   func lock() throws(ArchiveError) -> FileDescriptor {
     do throws(SystemError) {

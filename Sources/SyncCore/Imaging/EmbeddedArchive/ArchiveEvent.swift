@@ -11,6 +11,8 @@ public enum ArchiveEvent: Sendable, CustomStringConvertible {
   /// Objects cannot be made durable; new ones are refused until it works again.
   case indexFailed(ArchiveError)
   case indexRecovered
+  /// The disk failed before these were promised. They were put aside and must come again.
+  case unsynchronized(objects: Int)
   /// The index could not be read and was made anew from the objects; the old one was kept aside.
   case indexRebuilt(objects: Int, oldIndex: String)
   /// After a crash: files that got rows, rows without files that were dropped, and files cut short
@@ -29,6 +31,8 @@ public enum ArchiveEvent: Sendable, CustomStringConvertible {
     case .diskRecovered(let free): "objects are accepted again: \(free >> 20) MiB of disk free"
     case .indexFailed(let error): "objects are refused: \(error)"
     case .indexRecovered: "objects are accepted again: the index works"
+    case .unsynchronized(let objects):
+      "the disk failed: \(objects) objects just received are not archived and must come again"
     case .indexRebuilt(let objects, let old):
       "the index was unreadable and was rebuilt from \(objects) objects; the old one is \(old)"
     case .recovered(let indexed, let dropped, let damaged):

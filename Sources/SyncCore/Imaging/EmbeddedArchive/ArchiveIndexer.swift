@@ -1,4 +1,3 @@
-import CLinux
 import DICOM
 import Platform
 import SQLite
@@ -8,8 +7,12 @@ import Synchronization
 /// the file system, then one commit. An object is promised once its group is committed.
 ///
 /// A group is whatever came during 50 ms, or 256 objects, or less when somebody waits in
-/// ``flush()``. When the disk or the index fails, the group is kept and tried again every second,
-/// and ``failure`` tells the storage provider to refuse new objects meanwhile.
+/// ``flush()``. When the index fails, the group is kept and tried again every second, and
+/// ``failure`` tells the storage provider to refuse new objects meanwhile.
+///
+/// When the synchronisation fails, nothing written until then can be trusted: the kernel reports a
+/// lost page once and forgets it, so that a second try would succeed without the data. Those
+/// objects were not promised: they are put aside and get no rows, and come again.
 final class ArchiveIndexer: Sendable {
   static let groupLimit = 256
   static let groupTime = Duration.milliseconds(50)
@@ -20,6 +23,8 @@ final class ArchiveIndexer: Sendable {
   private struct Queue {
     var entries: [ArchiveIndex.Entry] = []
     var accepted: UInt64 = 0
+    /// Counts the times the disk has failed.
+    var epoch: UInt64 = 0
   }
 
   private struct Signals {
@@ -35,9 +40,19 @@ final class ArchiveIndexer: Sendable {
   private let signals = Monitor(Signals())
   private let thread = Mutex<WorkThread?>(nil)
   private let report: @Sendable (ArchiveEvent) -> Void
+  /// Puts the file of an entry where no query finds it.
+  private let putAside: @Sendable (ArchiveIndex.Entry) -> Void
+  /// syncfs(2), or what a test puts in its place. Returns 0 or an error number.
+  private let synchronize: @Sendable (_ descriptor: Int32) -> Int32
 
-  init(report: @escaping @Sendable (ArchiveEvent) -> Void) {
+  init(
+    report: @escaping @Sendable (ArchiveEvent) -> Void,
+    putAside: @escaping @Sendable (ArchiveIndex.Entry) -> Void,
+    synchronize: @escaping @Sendable (_ descriptor: Int32) -> Int32
+  ) {
     self.report = report
+    self.putAside = putAside
+    self.synchronize = synchronize
   }
 
   /// - Parameter descriptor: of the archive's directory, for syncfs(2). Opened before anything is
@@ -68,13 +83,20 @@ final class ArchiveIndexer: Sendable {
   /// Why the last attempt to commit failed, until one succeeds.
   var failure: ArchiveError? { signals.read { $0.failure } }
 
+  /// To be asked before an object's first byte is written.
+  var epoch: UInt64 { queue.withLock { $0.epoch } }
+
   /// Hands over an object that is in its place. Waits while too many are not yet durable.
-  func add(_ entry: ArchiveIndex.Entry) {
-    let count = queue.withLock { queue in
+  /// - Parameter epoch: from before the object was written. False when the disk has failed since:
+  ///   then the object is not taken.
+  func add(_ entry: ArchiveIndex.Entry, epoch: UInt64) -> Bool {
+    let count = queue.withLock { queue -> Int in
+      guard queue.epoch == epoch else { return 0 }
       queue.entries.append(entry)
       queue.accepted += 1
       return queue.entries.count
     }
+    guard count > 0 else { return false }
     // The thread is not woken for every object: only to start a group, and to end a full one.
     if count == 1 || count == Self.groupLimit {
       signals.update {
@@ -88,6 +110,7 @@ final class ArchiveIndexer: Sendable {
           ? true : nil
       }
     }
+    return true
   }
 
   /// Returns when every object handed over before the call is durable and has its row.
@@ -100,9 +123,8 @@ final class ArchiveIndexer: Sendable {
       return signals.failures
     }
     let failure = signals.wait { signals -> ArchiveError?? in
-      if signals.committed >= target { return .some(nil) }
       if signals.failures > failuresBefore { return .some(signals.failure ?? .closed) }
-      return nil
+      return signals.committed >= target ? .some(nil) : nil
     }
     if let failure, let failure { throw failure }
   }
@@ -142,7 +164,8 @@ final class ArchiveIndexer: Sendable {
   }
 
   /// False when it was stopped without success.
-  private func commitUntilDone(_ entries: [ArchiveIndex.Entry], _ worker: Worker) -> Bool {
+  private func commitUntilDone(_ taken: [ArchiveIndex.Entry], _ worker: Worker) -> Bool {
+    var entries = taken
     while true {
       do {
         try commit(entries, worker)
@@ -154,8 +177,21 @@ final class ArchiveIndexer: Sendable {
         if wasFailing { report(.indexRecovered) }
         return true
       } catch {
-        let failure = ArchiveError.wrapping(error)
+        if error is SynchronizationFailure {
+          entries += queue.withLock { queue in
+            queue.epoch += 1
+            defer { queue.entries = [] }
+            return queue.entries
+          }
+          entries.forEach(putAside)
+          if !entries.isEmpty { report(.unsynchronized(objects: entries.count)) }
+        }
+        let failure = ArchiveError.wrapping((error as? SynchronizationFailure)?.cause ?? error)
         let isNew = signals.update { signals -> Bool in
+          if error is SynchronizationFailure {
+            signals.committed += UInt64(entries.count)
+            entries = []
+          }
           defer { signals.failure = failure }
           signals.failures += 1
           signals.isUrgent = false
@@ -172,9 +208,15 @@ final class ArchiveIndexer: Sendable {
     }
   }
 
+  private struct SynchronizationFailure: Error {
+    let cause: SystemError
+  }
+
   private func commit(_ entries: [ArchiveIndex.Entry], _ worker: Worker) throws {
-    guard clinux_syncfs(worker.descriptor.raw) == 0 else {
-      throw SystemError.last("syncfs", worker.path)
+    let code = synchronize(worker.descriptor.raw)
+    guard code == 0 else {
+      throw SynchronizationFailure(
+        cause: SystemError(code: code, operation: "syncfs", subject: worker.path))
     }
     let index = try worker.index ?? ArchiveIndex(path: worker.path)
     worker.index = index

@@ -81,7 +81,7 @@ struct ArchiveRecovery {
         if let object = try read(path, uid, sameBoot: sameBoot) {
           try add(.object(object))
         } else {
-          try putAside(path)
+          try directory.putAside(path)
           damaged += 1
         }
       }
@@ -94,7 +94,7 @@ struct ArchiveRecovery {
       if let object = try read(path, uid, sameBoot: sameBoot) {
         try add(.conflict(object, number: number))
       } else {
-        try putAside(path)
+        try directory.putAside(path)
         damaged += 1
       }
     }
@@ -138,13 +138,5 @@ struct ArchiveRecovery {
       header: scanned, transferSyntax: header.transferSyntax, dataSetOffset: header.dataSetOffset,
       dataSetLength: length, source: header.source,
       received: Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000)
-  }
-
-  /// Out of the way of the object when it comes again, but not gone.
-  private func putAside(_ path: String) throws {
-    let folder = directory.path + "/damaged"
-    if mkdir(folder, 0o700) != 0, errno != EEXIST { throw SystemError.last("mkdir", folder) }
-    let name = path.split(separator: "/").last ?? ""
-    if rename(path, folder + "/" + name) != 0 { throw SystemError.last("rename", path) }
   }
 }

@@ -52,15 +52,24 @@ public final class EmbeddedArchive: Sendable {
   public static func open(
     _ configuration: Configuration, report: @escaping @Sendable (ArchiveEvent) -> Void = { _ in }
   ) throws(ArchiveError) -> EmbeddedArchive {
+    try open(configuration, synchronize: { clinux_syncfs($0) == 0 ? 0 : errno }, report: report)
+  }
+
+  /// ``open(_:report:)`` with another way to synchronise the file system, for tests.
+  static func open(
+    _ configuration: Configuration, synchronize: @escaping @Sendable (Int32) -> Int32,
+    report: @escaping @Sendable (ArchiveEvent) -> Void
+  ) throws(ArchiveError) -> EmbeddedArchive {
     do {
-      return try EmbeddedArchive(configuration, report)
+      return try EmbeddedArchive(configuration, synchronize, report)
     } catch {
       throw .wrapping(error)
     }
   }
 
   private init(
-    _ configuration: Configuration, _ report: @escaping @Sendable (ArchiveEvent) -> Void
+    _ configuration: Configuration, _ synchronize: @escaping @Sendable (Int32) -> Int32,
+    _ report: @escaping @Sendable (ArchiveEvent) -> Void
   ) throws {
     self.configuration = configuration
     self.report = report
@@ -71,7 +80,17 @@ public final class EmbeddedArchive: Sendable {
     let descriptor = try FileDescriptor.open(directory.path, O_RDONLY | O_DIRECTORY)
     let index = try ArchiveRecovery(directory: directory, report: report).open()
     reader = try ArchiveReader(path: directory.index)
-    indexer = ArchiveIndexer(report: report)
+    indexer = ArchiveIndexer(
+      report: report,
+      putAside: { [directory] entry in
+        // If even this fails, the next start finds the file without a row and looks at it.
+        switch entry {
+        case .object(let object):
+          try? directory.putAside(directory.object(object.header.sopInstance))
+        case .conflict(let object, let number):
+          try? directory.putAside(directory.conflict(object.header.sopInstance, number))
+        }
+      }, synchronize: synchronize)
     indexer.start(index, path: directory.index, descriptor: descriptor)
   }
 

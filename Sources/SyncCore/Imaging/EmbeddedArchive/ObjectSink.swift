@@ -9,6 +9,7 @@ final class ObjectSink: StoreSink {
   private let archive: EmbeddedArchive
   private let file: FileDescriptor
   private let path: String
+  private let epoch: UInt64
   /// Waits for the first bytes of the data set, to be written with them.
   private var header: [UInt8]
   private let headerSize: Int
@@ -24,6 +25,7 @@ final class ObjectSink: StoreSink {
     self.request = request
     self.archive = archive
     path = archive.nextTemporary()
+    epoch = archive.indexer.epoch
     header = ArchiveFileHeader(
       sopClass: request.sopClass, sopInstance: request.sopInstance,
       transferSyntax: request.transferSyntax, source: request.association.callingAE
@@ -95,7 +97,7 @@ final class ObjectSink: StoreSink {
     let place = archive.directory.object(request.sopInstance)
     if clinux_rename_noreplace(path, place) == 0 {
       isPlaced = true
-      archive.indexer.add(.object(object))
+      try handOver(.object(object), place)
       return .success
     }
     guard errno == EEXIST else {
@@ -144,13 +146,19 @@ final class ObjectSink: StoreSink {
     }
   }
 
+  private func handOver(_ entry: ArchiveIndex.Entry, _ place: String) throws(ServiceFailure) {
+    guard !archive.indexer.add(entry, epoch: epoch) else { return }
+    unlink(place)
+    throw ServiceFailure(.outOfResources, "the archive's disk has failed")
+  }
+
   /// Keeps the object beside the one in its place; once, however often it comes. True when the
   /// temporary file has moved.
   private func keepAside(_ object: ArchivedObject) throws(ServiceFailure) -> Bool {
     for number in 1...Self.conflictLimit {
       let aside = archive.directory.conflict(request.sopInstance, number)
       if clinux_rename_noreplace(path, aside) == 0 {
-        archive.indexer.add(.conflict(object, number: number))
+        try handOver(.conflict(object, number: number), aside)
         return true
       }
       guard errno == EEXIST else { throw Self.failure(.last("rename", aside), archive) }

@@ -277,7 +277,7 @@ import Testing
       sopClass: "1.2.3", sopInstance: "1.2.3.4", transferSyntax: .implicitVRLittleEndian,
       source: "SECTRA")
     header.dataSetLength = 526_000
-    let bytes = header.encoded(implementationClass: "1.2", implementationVersion: "SYNCD")
+    let bytes = header.encoded(identity: .ours)
     header.dataSetOffset = bytes.count
     #expect(ArchiveFileHeader.decode(bytes[...]) == header)
     for length in 0..<bytes.count { #expect(ArchiveFileHeader.decode(bytes[..<length]) == nil) }

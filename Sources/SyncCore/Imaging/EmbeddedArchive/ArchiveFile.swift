@@ -22,7 +22,7 @@ struct ArchiveFileHeader: Equatable {
 
   /// The bytes of the header. The last eight are the length of the data set, to be written once it
   /// is known.
-  func encoded(implementationClass: UID, implementationVersion: String) -> [UInt8] {
+  func encoded(identity: ImplementationIdentity) -> [UInt8] {
     var meta: [UInt8] = []
     meta.reserveCapacity(384)
     func number(_ value: some FixedWidthInteger) {
@@ -48,8 +48,8 @@ struct ArchiveFileHeader: Equatable {
     element(0x0002, .UI, sopClass.value.utf8)
     element(0x0003, .UI, sopInstance.value.utf8)
     element(0x0010, .UI, transferSyntax.uid.value.utf8)
-    element(0x0012, .UI, implementationClass.value.utf8)
-    element(0x0013, .SH, implementationVersion.utf8.prefix(16))
+    element(0x0012, .UI, identity.classUID.value.utf8)
+    element(0x0013, .SH, identity.version.utf8.prefix(16))
     if !source.isEmpty { element(0x0016, .AE, source.utf8.prefix(16)) }
     element(0x0100, .UI, Self.lengthCreator.value.utf8)
     element(0x0102, .OB, Self.encodedLength(dataSetLength ?? 0))

@@ -20,19 +20,16 @@ public final class EmbeddedArchive: Sendable {
     /// Objects are refused (A700) while less than this is free, in bytes.
     public var minimumFree: Int64
     /// Written into the File Meta Information: who made the file.
-    public var implementationClass: UID
-    public var implementationVersion: String
+    public var identity: ImplementationIdentity
 
     public init(
       directory: String, aeTitle: String = "VGRSECTEMP", minimumFree: Int64 = 1 << 30,
-      implementationClass: UID = "2.25.162456618859061526267838795141518334044",
-      implementationVersion: String = "SYNCD"
+      identity: ImplementationIdentity = .ours
     ) {
       self.directory = directory
       self.aeTitle = aeTitle
       self.minimumFree = minimumFree
-      self.implementationClass = implementationClass
-      self.implementationVersion = implementationVersion
+      self.identity = identity
     }
   }
 

@@ -29,9 +29,7 @@ final class ObjectSink: StoreSink {
     header = ArchiveFileHeader(
       sopClass: request.sopClass, sopInstance: request.sopInstance,
       transferSyntax: request.transferSyntax, source: request.association.callingAE
-    ).encoded(
-      implementationClass: archive.configuration.implementationClass,
-      implementationVersion: archive.configuration.implementationVersion)
+    ).encoded(identity: archive.configuration.identity)
     headerSize = header.count
     do throws(SystemError) {
       file = try FileDescriptor.open(path, O_RDWR | O_CREAT | O_TRUNC)

@@ -1,16 +1,16 @@
 /// One step of a schema's history. Steps are only ever appended: the number of a step in its list,
 /// from 1, is the version it leads to.
-public struct Migration {
+public struct Migration: Sendable {
   /// What it does, for the error message.
   public let name: String
-  let apply: (Database) throws -> Void
+  let apply: @Sendable (Database) throws -> Void
 
   public init(_ name: String, _ sql: String) {
     self.name = name
     apply = { try $0.executeScript(sql) }
   }
 
-  public init(_ name: String, _ apply: @escaping (Database) throws -> Void) {
+  public init(_ name: String, _ apply: @escaping @Sendable (Database) throws -> Void) {
     self.name = name
     self.apply = apply
   }

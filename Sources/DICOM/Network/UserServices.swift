@@ -205,8 +205,3 @@ public struct MoveOutcome: Hashable, Sendable {
     result.status.isWarning && suboperations.failed == 0 && failedInstances.isEmpty
   }
 }
-
-extension Tag {
-  static let failedSOPInstanceUIDList = Tag(0x0008, 0x0058)
-  static let queryRetrieveLevel = Tag(0x0008, 0x0052)
-}

@@ -65,7 +65,8 @@ let package = Package(
     .testTarget(
       name: "SQLiteTests", dependencies: ["SQLite", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "TOMLTests", dependencies: ["TOML", "TestSupport"], swiftSettings: strict),
+      name: "TOMLTests", dependencies: ["TOML", "TestSupport"], exclude: ["toml-test"],
+      swiftSettings: strict),
     .testTarget(
       name: "DICOMTests", dependencies: ["DICOM", "TestSupport", "Platform"],
       swiftSettings: strict),
@@ -75,6 +76,10 @@ let package = Package(
     .testTarget(
       name: "SyncCoreTests",
       dependencies: ["SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "Platform", "JSON", "TOML"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SyncctlTests",
+      dependencies: ["syncctl", "SyncCore", "Varlink", "JSON", "Platform", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "IntegrationTests",

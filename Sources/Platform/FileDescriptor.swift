@@ -34,7 +34,8 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// Reads at most the buffer's size; 0 means the end of the file.
-  public borrowing func read(into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
+  public borrowing func read(into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int
+  {
     while true {
       let count = Glibc.read(raw, buffer.baseAddress, buffer.count)
       if count >= 0 { return count }

@@ -1,0 +1,195 @@
+import Glibc
+
+// What an application implements to serve DICOM: the library does the associations, the messages
+// and the C-MOVE sub-operations. Every call comes on the association's own thread, so blocking in
+// it stops that peer and no other.
+
+/// The association a request came on.
+public struct AssociationInfo: Hashable, Sendable {
+  /// Unique within the process.
+  public let id: UInt64
+  public let callingAE: String
+  public let calledAE: String
+  /// The peer's numeric address, without the port.
+  public let peerHost: String
+  public let peerImplementationClass: UID?
+  public let peerImplementationVersion: String?
+
+  public init(
+    id: UInt64, callingAE: String, calledAE: String, peerHost: String,
+    peerImplementationClass: UID? = nil, peerImplementationVersion: String? = nil
+  ) {
+    self.id = id
+    self.callingAE = callingAE
+    self.calledAE = calledAE
+    self.peerHost = peerHost
+    self.peerImplementationClass = peerImplementationClass
+    self.peerImplementationVersion = peerImplementationVersion
+  }
+}
+
+/// A C-STORE request before its data set (PS3.7 section 9.1.1).
+public struct StoreRequest: Sendable {
+  public let association: AssociationInfo
+  /// Affected SOP Class UID (0000,0002), as the peer claims it.
+  public let sopClass: UID
+  /// Affected SOP Instance UID (0000,1000), as the peer claims it. Syntactically valid.
+  public let sopInstance: UID
+  /// How the data set that follows is encoded.
+  public let transferSyntax: TransferSyntax
+  /// Who asked for the C-MOVE this store is part of, if any.
+  public let moveOriginator: MoveOriginator?
+
+  public init(
+    association: AssociationInfo, sopClass: UID, sopInstance: UID, transferSyntax: TransferSyntax,
+    moveOriginator: MoveOriginator? = nil
+  ) {
+    self.association = association
+    self.sopClass = sopClass
+    self.sopInstance = sopInstance
+    self.transferSyntax = transferSyntax
+    self.moveOriginator = moveOriginator
+  }
+}
+
+/// Who asked for the C-MOVE that a C-STORE is a sub-operation of: (0000,1030) and (0000,1031).
+public struct MoveOriginator: Hashable, Sendable {
+  public let aeTitle: String
+  public let messageID: UInt16
+
+  public init(aeTitle: String, messageID: UInt16) {
+    self.aeTitle = aeTitle
+    self.messageID = messageID
+  }
+}
+
+/// Takes objects (the Storage service class, PS3.4 annex B).
+public protocol StorageProvider: Sendable {
+  /// Called when the command has come, before the data set. Throwing refuses the object: its data
+  /// set is read and thrown away, and the failure is the response.
+  func beginStore(_ request: StoreRequest) throws(ServiceFailure) -> any StoreSink
+
+  /// The association is over, whichever way. The default does nothing.
+  func associationEnded(_ association: AssociationInfo)
+}
+
+extension StorageProvider {
+  public func associationEnded(_ association: AssociationInfo) {}
+}
+
+/// Where one object's data set goes. Used by one thread. Exactly one of ``finish()`` and
+/// ``abort()`` ends it.
+public protocol StoreSink: AnyObject {
+  /// The next bytes of the data set, straight from the receive buffer and valid only during the
+  /// call. Throwing gives up: ``abort()`` follows, and the failure is the response.
+  func write(_ fragments: DataFragments) throws(ServiceFailure)
+
+  /// The data set is whole. Returns when the object is stored; a success or a warning status.
+  /// Throwing is a failure response; ``abort()`` does not follow.
+  func finish() throws(ServiceFailure) -> DIMSEStatus
+
+  /// The object will not be completed: the peer is gone, or ``write(_:)`` threw.
+  func abort()
+}
+
+/// Consecutive bytes of a data set that lie in several pieces of memory.
+/// Valid only during the call that got them.
+public struct DataFragments {
+  /// The pieces, ready for writev(2). The receiver may change the vectors on its way through them.
+  public let vectors: UnsafeMutableBufferPointer<iovec>
+  /// The bytes of all pieces together.
+  public let byteCount: Int
+
+  public init(borrowing vectors: UnsafeMutableBufferPointer<iovec>, byteCount: Int) {
+    self.vectors = vectors
+    self.byteCount = byteCount
+  }
+}
+
+/// The information models of Query/Retrieve (PS3.4 annex C) and of worklists (annex K).
+public struct InformationModel: Hashable, Sendable {
+  public let findClass: UID
+  public let moveClass: UID?
+  public let name: String
+
+  public init(findClass: UID, moveClass: UID?, name: String) {
+    self.findClass = findClass
+    self.moveClass = moveClass
+    self.name = name
+  }
+
+  public static let patientRoot = InformationModel(
+    findClass: "1.2.840.10008.5.1.4.1.2.1.1", moveClass: "1.2.840.10008.5.1.4.1.2.1.2",
+    name: "Patient Root")
+  public static let studyRoot = InformationModel(
+    findClass: "1.2.840.10008.5.1.4.1.2.2.1", moveClass: "1.2.840.10008.5.1.4.1.2.2.2",
+    name: "Study Root")
+  public static let modalityWorklist = InformationModel(
+    findClass: "1.2.840.10008.5.1.4.31", moveClass: nil, name: "Modality Worklist")
+
+  static let known: [InformationModel] = [.patientRoot, .studyRoot, .modalityWorklist]
+}
+
+/// Query/Retrieve Level (0008,0052).
+public enum QueryLevel: String, Sendable, CaseIterable {
+  case patient = "PATIENT"
+  case study = "STUDY"
+  case series = "SERIES"
+  case image = "IMAGE"
+}
+
+/// A C-FIND or C-MOVE request with its identifier (PS3.4 section C.4).
+public struct QueryRequest: Sendable {
+  public let association: AssociationInfo
+  public let model: InformationModel
+  /// Nil for a worklist, which has no levels.
+  public let level: QueryLevel?
+  public let identifier: DataSet
+
+  public init(
+    association: AssociationInfo, model: InformationModel, level: QueryLevel?, identifier: DataSet
+  ) {
+    self.association = association
+    self.model = model
+    self.level = level
+    self.identifier = identifier
+  }
+}
+
+/// Answers C-FIND.
+public protocol QueryProvider: Sendable {
+  /// Calls `emit` with each match, in the provider's order. `emit` returns false when the peer
+  /// cancelled or is gone: then return. Returning is the final success; throwing the final failure,
+  /// also after some matches.
+  func find(_ request: QueryRequest, emit: (DataSet) -> Bool) throws(ServiceFailure)
+}
+
+/// Tells what a C-MOVE means. The library then sends the objects itself.
+public protocol RetrieveProvider: Sendable {
+  /// The objects the identifier names. An empty list is a success with no sub-operations.
+  func plan(_ request: QueryRequest) throws(ServiceFailure) -> [StoredInstance]
+}
+
+/// An object in a file, with all it takes to send it without reading it.
+public struct StoredInstance: Hashable, Sendable {
+  public let sopClass: UID
+  public let sopInstance: UID
+  public let transferSyntax: TransferSyntax
+  public let path: String
+  /// Where in the file the data set starts, after the preamble and the File Meta Information.
+  public let dataSetOffset: Int
+  /// The bytes of the data set.
+  public let dataSetLength: Int
+
+  public init(
+    sopClass: UID, sopInstance: UID, transferSyntax: TransferSyntax, path: String,
+    dataSetOffset: Int, dataSetLength: Int
+  ) {
+    self.sopClass = sopClass
+    self.sopInstance = sopInstance
+    self.transferSyntax = transferSyntax
+    self.path = path
+    self.dataSetOffset = dataSetOffset
+    self.dataSetLength = dataSetLength
+  }
+}

@@ -1,0 +1,223 @@
+import Platform
+
+/// The final answer of an operation.
+public struct OperationResult: Hashable, Sendable {
+  public var status: DIMSEStatus
+  /// Error Comment (0000,0902): for people, may be anything, also patient data.
+  public var comment: String?
+  public var offendingElements: [Tag]
+
+  public init(status: DIMSEStatus, comment: String? = nil, offendingElements: [Tag] = []) {
+    self.status = status
+    self.comment = comment
+    self.offendingElements = offendingElements
+  }
+
+  init(_ status: DIMSEStatus, _ response: Command) {
+    self.init(
+      status: status, comment: response.errorComment,
+      offendingElements: response.offendingElements)
+  }
+}
+
+extension Association {
+  /// C-ECHO (PS3.7 section 9.1.5): is the application alive?
+  @discardableResult
+  public func echo() throws(AssociationError) -> OperationResult {
+    let context = try context(for: ProposedContext.verification.abstractSyntax)
+    var request = Command(.echoRequest)
+    request.affectedSOPClass = context.abstractSyntax
+    request.messageID = newMessageID()
+    try connection.send(request, in: context)
+    let (response, status, answered) = try response(to: request)
+    if response.hasDataSet {
+      try connection.skipDataSet(
+        in: answered, waitingFor: .response, connection.timeouts.response)
+    }
+    return OperationResult(status, response)
+  }
+
+  /// C-STORE (PS3.7 section 9.1.1): sends one object, its bytes untouched. Needs a context
+  /// accepted for exactly the SOP class and the transfer syntax.
+  /// - Parameter source: the data set, without preamble and File Meta Information.
+  public func store(
+    sopClass: UID, sopInstance: UID, transferSyntax: TransferSyntax,
+    from source: some DataSetSource, priority: Command.Priority = .medium,
+    moveOriginator: MoveOriginator? = nil
+  ) throws(AssociationError) -> OperationResult {
+    let context = try context(for: sopClass, transferSyntax)
+    guard sopInstance.isValid else { throw .notEncodable("'\(sopInstance)' is not a UID") }
+    var request = Command(.storeRequest)
+    request.affectedSOPClass = sopClass
+    request.affectedSOPInstance = sopInstance
+    request.messageID = newMessageID()
+    request.priority = priority
+    request.moveOriginator = moveOriginator
+    var source = source
+    try connection.send(request, in: context, streaming: &source)
+    let (response, status, answered) = try response(to: request)
+    if response.hasDataSet {
+      try connection.skipDataSet(
+        in: answered, waitingFor: .response, connection.timeouts.response)
+    }
+    return OperationResult(status, response)
+  }
+
+  /// C-STORE of an object in a file.
+  public func store(
+    _ instance: StoredInstance, priority: Command.Priority = .medium,
+    moveOriginator: MoveOriginator? = nil
+  ) throws(AssociationError) -> OperationResult {
+    // Looked up first: no need to touch the disk for what cannot go.
+    _ = try context(for: instance.sopClass, instance.transferSyntax)
+    let source: FileDataSet
+    do throws(SystemError) { source = try FileDataSet(instance) } catch {
+      throw .unreadable(error)
+    }
+    return try store(
+      sopClass: instance.sopClass, sopInstance: instance.sopInstance,
+      transferSyntax: instance.transferSyntax, from: source, priority: priority,
+      moveOriginator: moveOriginator)
+  }
+
+  /// C-FIND (PS3.7 section 9.1.2, PS3.4 section C.4.1): calls `match` with each match as it comes.
+  /// When it returns false the query is cancelled; matches already under way are dropped.
+  /// - Returns: the final status: ``DIMSEStatus/success``, ``DIMSEStatus/cancel`` or a failure.
+  ///   Nothing but success proves that every match came.
+  public func find(
+    _ identifier: DataSet, in model: InformationModel, priority: Command.Priority = .medium,
+    match: (DataSet) -> Bool
+  ) throws(AssociationError) -> OperationResult {
+    let context = try context(for: model.findClass)
+    var request = Command(.findRequest)
+    request.affectedSOPClass = model.findClass
+    request.messageID = newMessageID()
+    request.priority = priority
+    try connection.send(request, in: context, dataSet: identifier)
+    var isCancelled = false
+    while true {
+      let (response, status, answered) = try response(to: request)
+      if response.hasDataSet {
+        let timeout = connection.timeouts.response
+        if status.isPending, !isCancelled {
+          let found = try connection.dataSet(in: answered, waitingFor: .response, timeout)
+          if !match(found) {
+            isCancelled = true
+            try cancel(request, in: context)
+          }
+        } else {
+          try connection.skipDataSet(in: answered, waitingFor: .response, timeout)
+        }
+      }
+      if !status.isPending { return OperationResult(status, response) }
+    }
+  }
+
+  /// C-MOVE (PS3.7 section 9.1.4, PS3.4 section C.4.2): has the peer send objects to another
+  /// application. `progress` is called with each pending response; when it returns false the
+  /// operation is cancelled.
+  ///
+  /// No status proves that the objects arrived, or that none did: peers answer success without
+  /// having sent anything, and failure after having sent much. Enumerate at the destination.
+  public func move(
+    _ identifier: DataSet, in model: InformationModel, to destination: String,
+    priority: Command.Priority = .medium, progress: (Command.Suboperations) -> Bool = { _ in true }
+  ) throws(AssociationError) -> MoveOutcome {
+    guard let moveClass = model.moveClass else {
+      throw .notEncodable("\(model.name) has no C-MOVE")
+    }
+    guard isValidAETitle(destination) else {
+      throw .notEncodable("'\(destination)' is no AE title")
+    }
+    let context = try context(for: moveClass)
+    var request = Command(.moveRequest)
+    request.affectedSOPClass = moveClass
+    request.messageID = newMessageID()
+    request.priority = priority
+    request.moveDestination = destination
+    try connection.send(request, in: context, dataSet: identifier)
+    var lastPending: Command.Suboperations?
+    var isCancelled = false
+    while true {
+      let (response, status, answered) = try response(
+        to: request, waitingFor: .move, timeout: connection.timeouts.move)
+      var failed: [UID] = []
+      if response.hasDataSet {
+        if status.isPending {
+          try connection.skipDataSet(in: answered, waitingFor: .move, connection.timeouts.response)
+        } else {
+          let list = try connection.dataSet(
+            in: answered, waitingFor: .move, connection.timeouts.response)
+          failed = list.uids(.failedSOPInstanceUIDList)
+        }
+      }
+      guard status.isPending else {
+        return MoveOutcome(
+          result: OperationResult(status, response), suboperations: response.suboperations,
+          lastPending: lastPending, failedInstances: failed)
+      }
+      if !response.suboperations.isEmpty { lastPending = response.suboperations }
+      if !isCancelled, !progress(response.suboperations) {
+        isCancelled = true
+        try cancel(request, in: context)
+      }
+    }
+  }
+
+  /// C-CANCEL (PS3.7 section 9.3.2.3): a wish; the final response still comes.
+  private func cancel(
+    _ request: Command, in context: PresentationContext
+  ) throws(AssociationError) {
+    var cancel = Command(.cancelRequest)
+    cancel.messageIDRespondedTo = request.messageID
+    try connection.send(cancel, in: context)
+  }
+}
+
+/// The end of a C-MOVE as the peer tells it.
+public struct MoveOutcome: Hashable, Sendable {
+  public var result: OperationResult
+  /// The counters of the final response, as far as it has them.
+  public var suboperations: Command.Suboperations
+  /// Those of the last pending response that had any; nil when none came, which is allowed.
+  public var lastPending: Command.Suboperations?
+  /// Failed SOP Instance UID List (0008,0058). Peers may leave it out.
+  public var failedInstances: [UID]
+
+  public init(
+    result: OperationResult, suboperations: Command.Suboperations,
+    lastPending: Command.Suboperations? = nil, failedInstances: [UID] = []
+  ) {
+    self.result = result
+    self.suboperations = suboperations
+    self.lastPending = lastPending
+    self.failedInstances = failedInstances
+  }
+
+  /// Success without a single completed sub-operation: the study is absent, or the peer lies.
+  public var isSuspectSuccess: Bool {
+    result.status.isSuccess && (suboperations.completed ?? 0) == 0
+      && (suboperations.warning ?? 0) == 0
+  }
+
+  /// B000 with no failed sub-operation: every object arrived, some changed on the way.
+  public var isOnlyWarnings: Bool {
+    result.status.isWarning && suboperations.failed == 0 && failedInstances.isEmpty
+  }
+}
+
+extension Tag {
+  static let failedSOPInstanceUIDList = Tag(0x0008, 0x0058)
+  static let queryRetrieveLevel = Tag(0x0008, 0x0052)
+}
+
+extension DataSet {
+  /// The values of a UI element; empty when it is absent.
+  func uids(_ tag: Tag) -> [UID] {
+    guard case .bytes(let bytes) = self[tag]?.value else { return [] }
+    return bytes.split(separator: 0x5C).compactMap { part in
+      let trimmed = part.filter { $0 != 0 && $0 != 0x20 }
+      return trimmed.isEmpty ? nil : UID(String(decoding: trimmed, as: UTF8.self))
+    }
+  }
+}

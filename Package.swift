@@ -52,7 +52,7 @@ let package = Package(
     // Tests and the programs they need.
     .target(
       name: "TestSupport", dependencies: ["Platform"], path: "Tests/Support",
-      swiftSettings: strict),
+      exclude: ["Peers", "install-peers", "requirements.txt", "run-tests"], swiftSettings: strict),
     .executableTarget(
       name: "toml-decoder", dependencies: ["TOML"], path: "Tests/toml-decoder",
       swiftSettings: strict),
@@ -76,7 +76,9 @@ let package = Package(
       exclude: ["asyncvarlink_client.py"], swiftSettings: strict),
     .testTarget(
       name: "SyncCoreTests",
-      dependencies: ["SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "Platform", "JSON", "TOML"],
+      dependencies: [
+        "SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "Platform", "JSON", "TOML",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "SyncctlTests",

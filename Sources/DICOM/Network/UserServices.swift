@@ -148,7 +148,7 @@ extension Association {
         } else {
           let list = try connection.dataSet(
             in: answered, waitingFor: .move, connection.timeouts.response)
-          failed = list.uids(.failedSOPInstanceUIDList)
+          failed = list.uids(QueryTag.failedInstances)
         }
       }
       guard status.isPending else {
@@ -206,7 +206,10 @@ public struct MoveOutcome: Hashable, Sendable {
   }
 }
 
-extension Tag {
-  static let failedSOPInstanceUIDList = Tag(0x0008, 0x0058)
-  static let queryRetrieveLevel = Tag(0x0008, 0x0052)
+/// Elements of Query/Retrieve identifiers.
+enum QueryTag {
+  /// Failed SOP Instance UID List.
+  static let failedInstances = Tag(0x0008, 0x0058)
+  /// Query/Retrieve Level.
+  static let level = Tag(0x0008, 0x0052)
 }

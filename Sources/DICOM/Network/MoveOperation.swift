@@ -149,7 +149,7 @@ final class MoveOperation {
     }
     if value.count & 1 == 1 { value.append(0) }
     var list = DataSet()
-    list.set(DataElement(QueryTag.failedInstances, .UI, .bytes(value)))
+    list.set(DataElement(.failedSOPInstanceUIDList, .UI, .bytes(value)))
     return list
   }
 }

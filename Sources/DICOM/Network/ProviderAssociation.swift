@@ -241,7 +241,7 @@ final class ProviderAssociation {
 
 extension DataSet {
   var queryLevel: QueryLevel? {
-    guard case .bytes(let bytes) = self[QueryTag.level]?.value else { return nil }
+    guard case .bytes(let bytes) = self[.queryRetrieveLevel]?.value else { return nil }
     let text = String(decoding: bytes.filter { $0 != 0x20 && $0 != 0 }, as: UTF8.self)
     return QueryLevel(rawValue: text)
   }

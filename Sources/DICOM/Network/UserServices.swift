@@ -148,7 +148,7 @@ extension Association {
         } else {
           let list = try connection.dataSet(
             in: answered, waitingFor: .move, connection.timeouts.response)
-          failed = list.uids(QueryTag.failedInstances)
+          failed = list.uids(.failedSOPInstanceUIDList)
         }
       }
       guard status.isPending else {
@@ -204,12 +204,4 @@ public struct MoveOutcome: Hashable, Sendable {
   public var isOnlyWarnings: Bool {
     result.status.isWarning && suboperations.failed == 0 && failedInstances.isEmpty
   }
-}
-
-/// Elements of Query/Retrieve identifiers.
-enum QueryTag {
-  /// Failed SOP Instance UID List.
-  static let failedInstances = Tag(0x0008, 0x0058)
-  /// Query/Retrieve Level.
-  static let level = Tag(0x0008, 0x0052)
 }

@@ -52,7 +52,7 @@ let package = Package(
     // Tests and the programs they need.
     .target(
       name: "TestSupport", dependencies: ["Platform"], path: "Tests/Support",
-      swiftSettings: strict),
+      exclude: ["Peers", "install-peers", "requirements.txt", "run-tests"], swiftSettings: strict),
     .executableTarget(
       name: "toml-decoder", dependencies: ["TOML"], path: "Tests/toml-decoder",
       swiftSettings: strict),
@@ -65,16 +65,24 @@ let package = Package(
     .testTarget(
       name: "SQLiteTests", dependencies: ["SQLite", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "TOMLTests", dependencies: ["TOML", "TestSupport"], swiftSettings: strict),
+      name: "TOMLTests", dependencies: ["TOML", "TestSupport"], exclude: ["toml-test"],
+      swiftSettings: strict),
     .testTarget(
       name: "DICOMTests", dependencies: ["DICOM", "TestSupport", "Platform"],
       swiftSettings: strict),
     .testTarget(
-      name: "VarlinkTests", dependencies: ["Varlink", "JSON", "TestSupport", "Platform"],
-      swiftSettings: strict),
+      name: "VarlinkTests",
+      dependencies: ["Varlink", "JSON", "TestSupport", "Platform", "varlink-certification"],
+      exclude: ["asyncvarlink_client.py"], swiftSettings: strict),
     .testTarget(
       name: "SyncCoreTests",
-      dependencies: ["SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "Platform", "JSON", "TOML"],
+      dependencies: [
+        "SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "Platform", "JSON", "TOML",
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SyncctlTests",
+      dependencies: ["syncctl", "SyncCore", "Varlink", "JSON", "Platform", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "IntegrationTests",

@@ -26,8 +26,10 @@ public struct ImageProgress: Hashable, Sendable {
 
   public init() {}
 
-  /// Complete once and still so: nothing that a person must mend, nothing under way.
-  public var isBlocked: Bool {
+  /// Whether it goes no further until a person has mended something.
+  public var isBlocked: Bool { Self.isBlocked(by: reason) }
+
+  static func isBlocked(by reason: ImageReason?) -> Bool {
     switch reason?.code {
     case .uidMismatch, .ambiguous, .extraInArchive, .archiveRefused: true
     default: false

@@ -37,17 +37,19 @@ public final class Ledger {
     public var archived: Int
     public var expected: Int?
     public var held: Bool
-    public var isBlocked: Bool
+    public var reason: ImageReason?
     public var nextAttempt: WallTime?
   }
 
-  /// Calls `body` with every examination, at the start.
+  /// Calls `body` with every examination that is on a list, flagged or being changed: at the start.
   public func forEachExamination(_ body: (Known) -> Void) throws {
     let sql = """
       SELECT id, system, number, digest, list, source, portal_flag, status, priority,
         absences, absence_snapshot, approved, write_kind, write_flag, write_attempts, write_first,
-        write_next, images, archived, expected, held, reason_code, next_attempt
+        write_next, images, archived, expected, held, reason_code, next_attempt,
+        reason_text
       FROM examination
+      WHERE list IS NOT NULL OR portal_flag IS NOT NULL OR write_kind IS NOT NULL
       """
     try database.query(sql) { row in
       var memory = FlagMemory(
@@ -58,9 +60,8 @@ public final class Ledger {
           first: WallTime(milliseconds: row.integer(15)),
           next: WallTime(milliseconds: row.integer(16)))
       }
-      var progress = ImageProgress()
-      progress.reason = row.optionalText(21).flatMap(ImageReason.Code.init(rawValue:)).map {
-        ImageReason($0, "")
+      let reason = row.optionalText(21).flatMap(ImageReason.Code.init(rawValue:)).map {
+        ImageReason($0, row.optionalText(23) ?? "")
       }
       body(
         Known(
@@ -72,7 +73,7 @@ public final class Ledger {
           memory: memory.isEmpty ? nil : memory,
           images: ImageState(rawValue: row.text(17)) ?? .none, archived: row.int(18),
           expected: row.optionalInteger(19).map(Int.init), held: row.bool(20),
-          isBlocked: progress.isBlocked,
+          reason: reason,
           nextAttempt: row.optionalInteger(22).map(WallTime.init(milliseconds:))))
     }
   }

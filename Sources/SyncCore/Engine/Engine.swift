@@ -1,0 +1,254 @@
+import DICOM
+import Platform
+import SQLite
+
+/// The daemon's mind: it takes events one at a time, decides with the pure parts, records in the
+/// ledger, and starts blocking work elsewhere whose outcome comes back as an event.
+///
+/// Used by one thread. Nothing in it blocks but the ledger, and nothing in it knows threads or real
+/// time, so a test can run days of it in a moment.
+///
+/// Every cycle starts from what the lists, the portal and the archives say now. What is kept here
+/// and in the ledger is only what cannot be read back: evidence of absence, tries, history.
+public final class Engine {
+  public internal(set) var settings: EngineSettings
+  var surroundings: EngineSurroundings
+  let ledger: Ledger
+  let clock: any EngineClock
+  let jobs: any JobRunner
+  let log: Log
+  /// Puts an event into the engine's mailbox, from any thread.
+  let post: @Sendable (EngineEvent) -> Void
+
+  // Lists and flags (EngineLists, EngineFlags).
+  var lists: [String: ListState] = [:]
+  var examinations: [ExaminationKey: Known] = [:]
+  var memory: [ExaminationKey: FlagMemory] = [:]
+  var portalFlags: [ExaminationKey: PortalFlag] = [:]
+  var portalToken: String?
+  var portalReachable: Bool?
+  var portalReason: String?
+  var deviations: [FlagReconciler.Deviation] = []
+  var reports: [String: FlagReconciler.ListReport] = [:]
+
+  // Cycles (EngineCycle).
+  var cycle: Cycle?
+  var lastCycle: CycleRecord?
+  var cycleNumber = 0
+  var queued: Queued?
+  var nextCycleAt: MonotonicTime
+  var nextPruneAt: MonotonicTime
+
+  // Images (EngineImages).
+  var lanes: [String: Lane] = [:]
+  var totals = EngineSnapshot.ImageTotals()
+  var running: [ExaminationKey: (archived: Int, expected: Int)] = [:]
+  var ticket: UInt64 = 0
+  var unpublished: [ExaminationKey: ImageAvailability] = [:]
+  var isPublishing = false
+  let stopGate: Gate
+
+  // For show.
+  public private(set) var isStopping = false
+  let startedAt: WallTime
+  let startedMonotonic: MonotonicTime
+  /// The ledger's commit may or may not have happened: nothing more can be relied upon.
+  public private(set) var fatalFailure: SQLiteError?
+  var version: UInt64 = 0
+  var alarmsSince: [String: WallTime] = [:]
+  var ledgerProblem: String?
+  var reloadError: String?
+
+  /// What is kept in memory of an examination; the rest lies in the ledger.
+  struct Known {
+    var id: Int64
+    var digest: Int64
+    var list: String?
+    var source: String?
+    var portalFlag: String?
+    var status: ExaminationStatus
+    var priority: Priority
+    var images: ImageState
+    var archived: Int
+    var expected: Int
+    var held: Bool
+    var isBlocked: Bool
+    /// Which entry in a queue counts; 0 for none.
+    var ticket: UInt64 = 0
+    var isRunning = false
+    /// Something changed while a pass ran: run another at once.
+    var isStale = false
+  }
+
+  public init(
+    settings: EngineSettings, surroundings: EngineSurroundings, ledger: Ledger,
+    clock: any EngineClock, jobs: any JobRunner, log: Log, stop: Gate,
+    post: @escaping @Sendable (EngineEvent) -> Void
+  ) throws {
+    self.settings = settings
+    self.surroundings = surroundings
+    self.ledger = ledger
+    self.clock = clock
+    self.jobs = jobs
+    self.log = log
+    self.post = post
+    stopGate = stop
+    startedAt = clock.wall
+    startedMonotonic = clock.monotonic
+    nextCycleAt = clock.monotonic
+    nextPruneAt = clock.monotonic + .seconds(60)
+    try load()
+  }
+
+  private func load() throws {
+    let evidence = try ledger.listEvidence()
+    for list in settings.lists {
+      lists[list.id] = ListState(list, evidence[list.id] ?? Ledger.ListEvidence())
+    }
+    makeLanes()
+    try ledger.forEachExamination { stored in
+      if let kept = stored.memory { memory[stored.key] = kept }
+      var known = Known(
+        id: stored.id, digest: stored.digest, list: stored.list, source: stored.source,
+        portalFlag: stored.portalFlag, status: stored.status, priority: stored.priority,
+        images: stored.images, archived: stored.archived, expected: stored.expected ?? 0,
+        held: stored.held, isBlocked: ImageProgress.isBlocked(by: stored.reason))
+      // A pass that was running when the daemon died is not running now.
+      if known.images == .fetching { known.images = known.archived > 0 ? .partial : .none }
+      count(known, +1)
+      examinations[stored.key] = known
+      if known.list != nil {
+        schedule(stored.key, at: stored.nextAttempt)
+        // What was recorded last may never have reached the portal.
+        unpublished[stored.key] = ImageAvailability(
+          key: stored.key, state: known.images, archived: stored.archived,
+          expected: stored.expected, reason: stored.reason)
+      }
+    }
+  }
+
+  /// Handles a batch of events, then starts whatever has become due.
+  public func handle(_ events: [EngineEvent]) {
+    var passed: [(ExaminationKey, String, ImagePass.Result)] = []
+    for event in events {
+      if case .imagePassed(let key, let lane, let result) = event {
+        passed.append((key, lane, result))
+        continue
+      }
+      finishPasses(&passed)
+      handle(event)
+    }
+    finishPasses(&passed)
+    advance()
+    version += 1
+  }
+
+  private func handle(_ event: EngineEvent) {
+    switch event {
+    case .tick: break
+    case .listRead(let list, let number, let result): listRead(list, number, result)
+    case .portalRead(let number, let isVerification, let result):
+      portalRead(number, isVerification, result)
+    case .flagsWritten(let number, let outcomes): flagsWritten(number, outcomes)
+    case .availabilityPublished(let entries, let error): availabilityPublished(entries, error)
+    case .imageProgress(let key, let archived, let expected):
+      if examinations[key]?.isRunning == true { running[key] = (archived, expected) }
+    case .imagePassed: break
+    case .sync(let wanted, let answer): answer.give(sync(wanted))
+    case .approve(let list, let seen, let answer): answer.give(approve(list, seen))
+    case .retry(let key, let answer): answer.give(retry(key))
+    case .reconfigure(let settings, let surroundings, let answer):
+      reconfigure(settings, surroundings)
+      answer.give(true)
+    case .reloadFailed(let text): reloadError = text
+    }
+  }
+
+  /// No new work is started from now on; what runs is told to end.
+  public func stop() {
+    isStopping = true
+    stopGate.open()
+    version += 1
+  }
+
+  /// Whether work is still under way somewhere.
+  public var isIdle: Bool {
+    lanes.values.allSatisfy { $0.running == 0 } && !isPublishing
+      && cycle?.isWriting != true
+  }
+
+  private func advance() {
+    if isStopping { return }
+    let now = clock.monotonic
+    advanceCycle(now)
+    advanceLanes(now)
+    publishAvailability()
+    if now >= nextPruneAt {
+      nextPruneAt = now + .seconds(600)
+      attempt("forget old history") {
+        for key in try ledger.prune(before: clock.wall - settings.retention) {
+          if let known = examinations.removeValue(forKey: key) { count(known, -1) }
+        }
+      }
+    }
+  }
+
+  /// When the engine next has something to do of itself.
+  public var nextDeadline: MonotonicTime {
+    var next = min(nextCycleAt, nextPruneAt)
+    if let cycle {
+      next = min(cycle.nextDeadline, nextPruneAt)
+    } else if queued != nil {
+      return clock.monotonic
+    }
+    for lane in lanes.values {
+      if let time = lane.wakeTime { next = min(next, time) }
+    }
+    return next
+  }
+
+  /// Does something with the ledger; a failure is an alarm, and the caller does not go on to act
+  /// upon what could not be recorded. Returns whether it was done.
+  @discardableResult
+  func attempt(_ what: String, _ body: () throws -> Void) -> Bool {
+    do {
+      try ledger.transaction(body)
+      ledgerProblem = nil
+      return true
+    } catch {
+      ledgerProblem = "\(what): \(error)"
+      if let error = error as? SQLiteError, error.isOutcomeUnknown { fatalFailure = error }
+      log.error("the ledger refused", ["doing": what, "reason": "\(error)"])
+      return false
+    }
+  }
+
+  func reconfigure(_ new: EngineSettings, _ surroundings: EngineSurroundings) {
+    let evidence = Dictionary(uniqueKeysWithValues: lists.map { ($0.key, $0.value.evidence) })
+    var kept: [String: ListState] = [:]
+    for list in new.lists {
+      if let old = lists[list.id], old.settings == list {
+        kept[list.id] = old
+      } else {
+        kept[list.id] = ListState(list, evidence[list.id] ?? Ledger.ListEvidence())
+      }
+      // A changed scope or status table changes what rows mean: read in full.
+      kept[list.id]!.needsFullRead = true
+    }
+    lists = kept
+    settings = new
+    self.surroundings = surroundings
+    makeLanes()
+    for (key, known) in examinations where known.list != nil && !known.isRunning {
+      schedule(key, at: clock.wall)
+    }
+    reloadError = nil
+    nextCycleAt = min(nextCycleAt, clock.monotonic)
+  }
+}
+
+extension WallTime {
+  static func - (time: WallTime, duration: Duration) -> WallTime {
+    WallTime(milliseconds: time.milliseconds - duration.wholeNanoseconds / 1_000_000)
+  }
+}

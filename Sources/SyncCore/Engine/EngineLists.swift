@@ -1,0 +1,187 @@
+import Platform
+
+extension Engine {
+  /// What is known of one list.
+  struct ListState {
+    var settings: EngineSettings.List
+    var isReading = false
+    /// The next read takes no short cut.
+    var needsFullRead = true
+    /// The next plan must be made although nothing was read anew.
+    var needsPlan = true
+    var isManual = false
+    var identity: SnapshotIdentity?
+    /// Tells the latest complete snapshot from every other one.
+    var snapshot: String?
+    var asOf: WallTime?
+    var readAt: WallTime?
+    var readAtMonotonic: MonotonicTime?
+    var members: [ExaminationKey: Priority] = [:]
+    var refusedRows = 0
+    var failure: String?
+    var evidence: Ledger.ListEvidence
+
+    init(_ settings: EngineSettings.List, _ evidence: Ledger.ListEvidence) {
+      self.settings = settings
+      self.evidence = evidence
+    }
+  }
+
+  func listRead(_ id: String, _ number: Int, _ result: Result<ListReading, ListReadError>) {
+    guard lists[id] != nil else { return }
+    lists[id]!.isReading = false
+    // What a read brings after its time is of no worth: the next one is under way or soon will be.
+    let isCurrent = cycle?.record.number == number && cycle?.pending.contains(id) == true
+    guard isCurrent else { return }
+    cycle!.pending.remove(id)
+    cycle!.needsPlan = true
+    switch result {
+    case .failure(let error):
+      cycle!.record.listsFailed += 1
+      listFailed(id, error.description)
+    case .success(.unchanged):
+      cycle!.record.listsRead += 1
+      listSucceeded(id)
+    case .success(.snapshot(let snapshot)):
+      if take(snapshot, id) {
+        cycle!.record.listsRead += 1
+        listSucceeded(id)
+      } else {
+        cycle!.record.listsFailed += 1
+        listFailed(id, ledgerProblem ?? "could not be recorded")
+      }
+    }
+  }
+
+  private func listSucceeded(_ id: String) {
+    if lists[id]!.failure != nil {
+      log.notice("the list is readable again", ["list": id])
+    }
+    lists[id]!.failure = nil
+    lists[id]!.readAt = clock.wall
+    lists[id]!.readAtMonotonic = clock.monotonic
+  }
+
+  func listFailed(_ id: String, _ reason: String) {
+    if lists[id]!.failure != reason {
+      log.warning("the list cannot be relied upon; its flags stay", ["list": id, "reason": reason])
+    }
+    lists[id]!.failure = reason
+    lists[id]!.needsPlan = true
+    lists[id]!.needsFullRead = true
+  }
+
+  /// Takes a complete snapshot: records what is new in it. False when that could not be recorded.
+  private func take(_ snapshot: ListSnapshot, _ id: String) -> Bool {
+    let settings = lists[id]!.settings
+    var members: [ExaminationKey: Priority] = [:]
+    members.reserveCapacity(snapshot.rows.count)
+    var refused = snapshot.refusedRows.count
+    var changed: [ExaminationRecord] = []
+    for row in snapshot.rows {
+      guard isInScope(row.careUnit) else {
+        refused += 1
+        continue
+      }
+      let key = ExaminationKey(system: settings.system, number: row.examination)
+      let record = self.record(row, key, settings)
+      members[key] = record.priority
+      guard let known = examinations[key] else {
+        changed.append(record)
+        continue
+      }
+      // Claimed by another list as well: the first one's row stands until it lets go.
+      if let other = known.list, other != id, lists[other]?.members[key] != nil { continue }
+      if known.digest != record.digest || known.list != id { changed.append(record) }
+    }
+    var evidence = lists[id]!.evidence
+    if members.isEmpty {
+      if evidence.lastSize > 0, evidence.emptySnapshot != snapshot.snapshotID,
+        evidence.emptySnapshots < self.settings.flags.emptyListSnapshots
+      {
+        evidence.emptySnapshots += 1
+        evidence.emptySnapshot = snapshot.snapshotID
+      }
+    } else {
+      evidence.emptySnapshots = 0
+      evidence.emptySnapshot = nil
+      // Its exact size is of no use: not worth a write at every change.
+      if evidence.lastSize == 0 || (evidence.lastSize == 1) != (members.count == 1) {
+        evidence.lastSize = members.count
+      }
+    }
+    let now = clock.wall
+    let recorded = attempt("record a list") {
+      if evidence != lists[id]!.evidence { try ledger.recordEvidence(id, evidence) }
+      for record in changed { try self.record(record, now) }
+    }
+    guard recorded else { return false }
+    lists[id]!.evidence = evidence
+    if members.count > 0 { lists[id]!.evidence.lastSize = members.count }
+    lists[id]!.members = members
+    lists[id]!.refusedRows = refused
+    lists[id]!.identity = snapshot.identity
+    lists[id]!.snapshot = snapshot.snapshotID
+    lists[id]!.asOf = snapshot.asOf
+    lists[id]!.needsFullRead = false
+    lists[id]!.needsPlan = true
+    return true
+  }
+
+  /// Records one row that is new or different, and has its images looked at when that matters.
+  private func record(_ record: ExaminationRecord, _ now: WallTime) throws {
+    let key = record.key
+    let old = examinations[key]
+    let id = try ledger.record(record, now: now)
+    if old == nil || old?.list == nil {
+      try ledger.addHistory(id, "listed", "on list \(record.list ?? "-")", now: now)
+    } else if old?.list != record.list {
+      try ledger.addHistory(
+        id, "moved", "from list \(old?.list ?? "-") to \(record.list ?? "-")", now: now)
+    }
+    var known: Known
+    if let old {
+      known = old
+    } else {
+      let progress = try ledger.progress(id) ?? ImageProgress()
+      known = Known(
+        id: id, digest: 0, list: nil, source: nil, portalFlag: nil, status: .unknown,
+        priority: .routine, images: progress.state, archived: progress.archived,
+        expected: progress.expected ?? 0, held: progress.held, isBlocked: progress.isBlocked)
+      count(known, +1)
+    }
+    known.digest = record.digest
+    known.list = record.list
+    known.source = record.source
+    known.status = record.status
+    known.priority = record.priority
+    examinations[key] = known
+    schedule(key, at: now)
+  }
+
+  private func isInScope(_ careUnit: String?) -> Bool {
+    if settings.careUnits.isEmpty { return true }
+    guard let careUnit, !careUnit.isEmpty else { return settings.acceptsUnknownCareUnit }
+    return settings.careUnits.contains(careUnit)
+  }
+
+  private func record(
+    _ row: ListRow, _ key: ExaminationKey, _ list: EngineSettings.List
+  ) -> ExaminationRecord {
+    let status = row.status.flatMap { list.statuses[$0.lowercased()] } ?? .unknown
+    let priority = row.priority.flatMap { $0.isEmpty ? nil : Priority($0) } ?? list.priority
+    return ExaminationRecord(
+      key: key, list: list.id, flag: list.flag, referral: row.referral, studyUID: row.studyUID,
+      patientID: row.patientID, status: status, statusRaw: row.status, modality: row.modality,
+      description: row.description, careUnit: row.careUnit, scheduled: row.scheduled,
+      priority: priority, source: list.peer)
+  }
+
+  /// How many beats ago a list was last read.
+  func missedCycles(_ list: ListState, _ now: MonotonicTime) -> Int {
+    let since = list.readAtMonotonic ?? startedMonotonic
+    // A cycle that is only just late is not missed.
+    let late = (now - since).inSeconds - min(settings.interval.inSeconds / 2, 10)
+    return max(0, Int(late / settings.interval.inSeconds))
+  }
+}

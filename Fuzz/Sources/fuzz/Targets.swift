@@ -1,5 +1,6 @@
 @testable import DICOM
 @testable import JSON
+@testable import SyncCore
 @testable import TOML
 @testable import Varlink
 
@@ -89,5 +90,56 @@ nonisolated(unsafe) let targets: [String: FuzzTarget] = [
       fatalError("the command does not read back")
     }
     promise(again.encoded() == command.encoded(), "the command changes when read back")
+  },
+
+  // The first byte chooses how the rest is encoded.
+  "dataset": { input in
+    guard let first = input.first else { return }
+    let syntaxes: [TransferSyntax] = [
+      .implicitVRLittleEndian, .explicitVRLittleEndian, .explicitVRBigEndian,
+      .deflatedExplicitVRLittleEndian, TransferSyntax("1.2.840.10008.1.2.4.70"),
+    ]
+    let syntax = syntaxes[Int(first) % syntaxes.count]
+    let limits = DecodingLimits(maximumNesting: 16, maximumInflatedBytes: 1 << 20)
+    let bytes = Array(input.dropFirst())
+    guard let dataSet = try? DataSet(decoding: bytes, as: syntax, limits: limits),
+      let written = try? dataSet.encoded(as: syntax)
+    else { return }
+    guard let again = try? DataSet(decoding: written, as: syntax) else {
+      fatalError("the data set does not read back")
+    }
+    promise((try? again.encoded(as: syntax)) == written, "the data set changes when read back")
+  },
+
+  // The first byte chooses among the character sets, alone and as an extension.
+  "text": { input in
+    guard let first = input.first else { return }
+    let terms = [
+      "", "ISO_IR 100", "ISO_IR 192", "ISO_IR 13", "GB18030", "ISO 2022 IR 87", "ISO 2022 IR 149",
+      "ISO 2022 IR 100",
+    ]
+    let one = terms[Int(first & 7)]
+    let other = terms[Int(first >> 3 & 7)]
+    for set in [CharacterSet([one]), CharacterSet([one, other])] {
+      _ = set.decode(Array(input.dropFirst()), isName: first & 0x80 != 0)
+    }
+  },
+
+  "config": { input in
+    _ = try? Configuration.parse(Array(input), path: "config.toml")
+  },
+
+  // A query's key and a stored value, a zero byte between them.
+  "matching": { input in
+    let halves = input.split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false)
+    guard halves.count == 2 else { return }
+    let value = String(decoding: halves[1], as: UTF8.self)
+    for vr in [VR.LO, .PN, .DA, .TM, .UI] {
+      _ = AttributeMatching(vr, String(decoding: halves[0], as: UTF8.self)).matches(value)
+    }
+  },
+
+  "archive-file": { input in
+    _ = ArchiveFileHeader.decode(Array(input)[...])
   },
 ]

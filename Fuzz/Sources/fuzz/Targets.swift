@@ -126,7 +126,7 @@ nonisolated(unsafe) let targets: [String: FuzzTarget] = [
   },
 
   "config": { input in
-    _ = try? Configuration.parse(Array(input), path: "config.toml")
+    _ = try? Configuration.parse(Array(input), file: "config.toml")
   },
 
   // A query's key and a stored value, a zero byte between them.

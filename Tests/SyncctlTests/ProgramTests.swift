@@ -363,7 +363,7 @@ private func lines(_ text: String) throws -> [JSONObject] {
     let daemon = try syncctl.daemon()
     #expect(try syncctl("config", "show").standardOutput == "[syncd]\nname = \"demo\"\n")
     let json = try lines(try syncctl("config", "show", "--json").standardOutput)
-    #expect(json[0]["file"] == "/etc/syncd/syncd.toml")
+    #expect(json[0]["file"] == "/etc/syncd/config.toml")
     _ = daemon
   }
 

@@ -43,7 +43,7 @@ struct ConfigCheckCommand {
 /// The daemon's configuration file, read here without a daemon.
 enum ConfigurationFile {
   /// Where it lies unless told otherwise.
-  static let defaultPath = "/etc/syncd/syncd.toml"
+  static let defaultPath = "/etc/syncd/config.toml"
 
   /// Every error as `file:line:column: what`; none for a valid file.
   static func errors(in path: String) throws(Failure) -> [String] {

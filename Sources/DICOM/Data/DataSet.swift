@@ -5,7 +5,35 @@
 public struct DataSet: Equatable, Sendable {
   public private(set) var elements: [DataElement]
 
+  /// Specific Character Set of the data set around an item, which holds for the item unless it
+  /// has one of its own (PS3.5 section 6.1.2.3). Not part of what the data set is.
+  var inheritedCharacterSet: [String]?
+
   public init() { elements = [] }
+
+  /// Elements in the order they came, which may be any; of equal tags the last one holds.
+  init(inAnyOrder elements: [DataElement]) {
+    var isAscending = true
+    for index in elements.indices.dropFirst()
+    where elements[index - 1].tag >= elements[index].tag {
+      isAscending = false
+      break
+    }
+    if isAscending {
+      self.elements = elements
+      return
+    }
+    // One sort rather than insertions, which hostile data could make quadratic.
+    let sorted = elements.enumerated().sorted {
+      ($0.element.tag, $0.offset) < ($1.element.tag, $1.offset)
+    }
+    self.elements = []
+    self.elements.reserveCapacity(sorted.count)
+    for (_, element) in sorted {
+      if self.elements.last?.tag == element.tag { self.elements.removeLast() }
+      self.elements.append(element)
+    }
+  }
 
   /// The element with a tag.
   public subscript(tag: Tag) -> DataElement? {
@@ -16,7 +44,7 @@ public struct DataSet: Equatable, Sendable {
   /// Puts an element in its place, replacing one with the same tag.
   public mutating func set(_ element: DataElement) {
     // Elements nearly always come in order.
-    if let last = elements.last, last.tag < element.tag {
+    guard let last = elements.last, last.tag >= element.tag else {
       elements.append(element)
       return
     }
@@ -42,6 +70,8 @@ public struct DataSet: Equatable, Sendable {
     }
     return low
   }
+
+  public static func == (a: DataSet, b: DataSet) -> Bool { a.elements == b.elements }
 }
 
 /// A data element (PS3.5 section 7.1).

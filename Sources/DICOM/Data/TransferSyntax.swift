@@ -9,18 +9,33 @@ public struct TransferSyntax: Hashable, Sendable, CustomStringConvertible {
   public static let deflatedExplicitVRLittleEndian = TransferSyntax("1.2.840.10008.1.2.1.99")
   public static let explicitVRBigEndian = TransferSyntax("1.2.840.10008.1.2.2")
 
-  /// Implicit VR is the one exception; every other transfer syntax names each VR.
-  public var isExplicitVR: Bool { self != .implicitVRLittleEndian }
-  public var isBigEndian: Bool { self == .explicitVRBigEndian }
-  /// The whole data set is a raw deflate stream (PS3.5 annex A.5).
-  public var isDeflated: Bool {
-    self == .deflatedExplicitVRLittleEndian || uid == "1.2.840.10008.1.2.8.1"
+  /// Whether elements name their VR. Of the standard's transfer syntaxes all do but one; the two
+  /// others are Papyrus 3 (retired) and a manufacturer's that swaps only the pixels.
+  public var isExplicitVR: Bool {
+    switch uid.value {
+    case "1.2.840.10008.1.2", "1.2.840.10008.1.20", "1.2.840.113619.5.2": false
+    default: true
+    }
   }
+
+  public var isBigEndian: Bool { self == .explicitVRBigEndian }
+
+  /// The whole data set is a raw deflate stream (PS3.5 annex A.5; JPIP with deflate likewise).
+  public var isDeflated: Bool {
+    switch uid.value {
+    case "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205": true
+    default: false
+    }
+  }
+
   /// Pixel data is a sequence of fragments (PS3.5 annex A.4).
   public var isEncapsulated: Bool {
-    switch self {
-    case .implicitVRLittleEndian, .explicitVRLittleEndian, .deflatedExplicitVRLittleEndian,
-      .explicitVRBigEndian:
+    switch uid.value {
+    case "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99",
+      "1.2.840.10008.1.2.2", "1.2.840.10008.1.20", "1.2.840.113619.5.2",
+      // JPIP: the pixels are elsewhere.
+      "1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.204",
+      "1.2.840.10008.1.2.4.205":
       false
     default: true
     }

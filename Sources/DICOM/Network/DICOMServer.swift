@@ -6,7 +6,8 @@ import Synchronization
 public final class DICOMServer: Sendable {
   public let configuration: ServerConfiguration
   let services: DICOMServices
-  private let listener: ListeningSocket
+  /// Nil once stopped: closed, so that whoever still connects is refused and does not wait.
+  private let listener: Mutex<ListeningSocket?>
   private let observe: @Sendable (ServerEvent) -> Void
   private let connections = Monitor(Connections())
 
@@ -28,7 +29,9 @@ public final class DICOMServer: Sendable {
     on endpoint: Endpoint, configuration: ServerConfiguration, services: DICOMServices,
     observe: @escaping @Sendable (ServerEvent) -> Void = { _ in }
   ) throws(SystemError) {
-    listener = try ListeningSocket(on: endpoint)
+    let listener = try ListeningSocket(on: endpoint)
+    self.listener = Mutex(listener)
+    port = listener.port
     self.configuration = configuration
     self.services = services
     self.observe = observe
@@ -39,25 +42,32 @@ public final class DICOMServer: Sendable {
     on listener: ListeningSocket, configuration: ServerConfiguration, services: DICOMServices,
     observe: @escaping @Sendable (ServerEvent) -> Void = { _ in }
   ) {
-    self.listener = listener
+    self.listener = Mutex(listener)
+    port = listener.port
     self.configuration = configuration
     self.services = services
     self.observe = observe
   }
 
-  public var port: UInt16 { listener.port }
+  /// The port that was bound.
+  public let port: UInt16
 
   /// How many associations there are now.
   public var associationCount: Int { connections.read { $0.associations } }
 
   public func start() {
-    WorkThread.start("dicom-accept") { self.acceptLoop() }
+    guard let listener = listener.withLock({ $0 }) else { return }
+    WorkThread.start("dicom-accept") { self.acceptLoop(listener) }
   }
 
   /// Takes no more associations, ends the idle ones, lets the others finish the operation they are
   /// in, and ends what is left when the time is over. Returns when all have ended.
   public func stop(grace: Duration = .seconds(5)) {
-    listener.stop()
+    let closing = listener.withLock { listener in
+      defer { listener = nil }
+      return listener
+    }
+    closing?.stop()
     let idle = connections.update { state in
       state.isStopping = true
       return state.open.values.filter(\.isIdle).map(\.interrupter)
@@ -72,7 +82,7 @@ public final class DICOMServer: Sendable {
     _ = allEnded(by: .after(.seconds(5)))
   }
 
-  private func acceptLoop() {
+  private func acceptLoop(_ listener: ListeningSocket) {
     do throws(SystemError) {
       while let socket = try listener.accept() { take(socket) }
     } catch {

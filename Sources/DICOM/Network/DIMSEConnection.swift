@@ -51,8 +51,9 @@ final class DIMSEConnection {
   ) throws(AssociationError) -> Message {
     var bytes: [UInt8] = []
     var contextID: UInt8?
+    var deadline = Deadline.after(timeout)
     while true {
-      switch try upperLayer.next(by: .after(timeout), waitingFor: wait) {
+      switch try upperLayer.next(by: deadline, waitingFor: wait) {
       case .releaseRequest:
         guard contextID == nil else { throw upperLayer.violation("A-RELEASE-RQ within a command") }
         return .releaseRequest
@@ -64,7 +65,12 @@ final class DIMSEConnection {
         guard contextID == nil || contextID == fragment.contextID else {
           throw upperLayer.violation("a command in two presentation contexts")
         }
-        contextID = fragment.contextID
+        if contextID == nil {
+          // From its first byte on, a command is due as a whole: a peer that sends it a byte at a
+          // time does not hold the association for ever.
+          deadline = .after(timeouts.response)
+          contextID = fragment.contextID
+        }
         guard bytes.count + fragment.range.count <= Command.longest else {
           throw upperLayer.violation("a command of more than \(Command.longest) bytes")
         }

@@ -81,7 +81,7 @@ public enum ServerEvent: Sendable {
 public struct ContextPolicy: Sendable {
   /// Nil if the storage SOP class is not taken; else the transfer syntax chosen from the proposed.
   public var storage: @Sendable (_ sopClass: UID, _ proposed: [TransferSyntax]) -> TransferSyntax?
-  /// The same for a SOP class that is neither storage, query, retrieve nor verification.
+  /// Whether a SOP class is stored, also a manufacturer's.
   public var isStorage: @Sendable (_ sopClass: UID) -> Bool
 
   public init(

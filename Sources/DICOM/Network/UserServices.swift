@@ -205,19 +205,3 @@ public struct MoveOutcome: Hashable, Sendable {
     result.status.isWarning && suboperations.failed == 0 && failedInstances.isEmpty
   }
 }
-
-extension Tag {
-  static let failedSOPInstanceUIDList = Tag(0x0008, 0x0058)
-  static let queryRetrieveLevel = Tag(0x0008, 0x0052)
-}
-
-extension DataSet {
-  /// The values of a UI element; empty when it is absent.
-  func uids(_ tag: Tag) -> [UID] {
-    guard case .bytes(let bytes) = self[tag]?.value else { return [] }
-    return bytes.split(separator: 0x5C).compactMap { part in
-      let trimmed = part.filter { $0 != 0 && $0 != 0x20 }
-      return trimmed.isEmpty ? nil : UID(String(decoding: trimmed, as: UTF8.self))
-    }
-  }
-}

@@ -52,7 +52,7 @@ let package = Package(
     // Tests and the programs they need.
     .target(
       name: "TestSupport", dependencies: ["Platform"], path: "Tests/Support",
-      exclude: ["Peers", "install-peers", "requirements.txt", "run-tests"], swiftSettings: strict),
+      exclude: ["install-peers", "requirements.txt", "run-tests"], swiftSettings: strict),
     .executableTarget(
       name: "toml-decoder", dependencies: ["TOML"], path: "Tests/toml-decoder",
       swiftSettings: strict),

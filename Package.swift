@@ -38,7 +38,8 @@ let package = Package(
       dependencies: ["Platform", "CLinux", "JSON", "SQLite", "TOML", "DICOM", "Varlink"],
       swiftSettings: strict),
     .executableTarget(
-      name: "syncd", dependencies: ["SyncCore", "Platform"], swiftSettings: strict),
+      name: "syncd", dependencies: ["SyncCore", "Platform", "CLinux", "DICOM", "Varlink"],
+      swiftSettings: strict),
     .executableTarget(
       name: "syncctl", dependencies: ["SyncCore", "Varlink", "JSON", "Platform"],
       swiftSettings: strict),

@@ -35,7 +35,7 @@ let package = Package(
     // The product.
     .target(
       name: "SyncCore",
-      dependencies: ["Platform", "JSON", "SQLite", "TOML", "DICOM", "Varlink"],
+      dependencies: ["Platform", "CLinux", "JSON", "SQLite", "TOML", "DICOM", "Varlink"],
       swiftSettings: strict),
     .executableTarget(
       name: "syncd", dependencies: ["SyncCore", "Platform"], swiftSettings: strict),
@@ -52,7 +52,7 @@ let package = Package(
     // Tests and the programs they need.
     .target(
       name: "TestSupport", dependencies: ["Platform"], path: "Tests/Support",
-      exclude: ["Peers", "install-peers", "requirements.txt", "run-tests"], swiftSettings: strict),
+      exclude: ["install-peers", "requirements.txt", "run-tests"], swiftSettings: strict),
     .executableTarget(
       name: "toml-decoder", dependencies: ["TOML"], path: "Tests/toml-decoder",
       swiftSettings: strict),

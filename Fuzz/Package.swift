@@ -1,6 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+// Apart from the product's package, so that nothing here is ever built or installed with it.
+// Built by `Fuzz/run`, which adds the sanitizers for every module.
 let package = Package(
   name: "syncd-fuzz",
   dependencies: [.package(name: "syncd", path: "..")],
@@ -10,7 +12,7 @@ let package = Package(
       dependencies: [.product(name: "SyncCore", package: "syncd")],
       swiftSettings: [
         .swiftLanguageMode(.v6),
-        .unsafeFlags(["-parse-as-library", "-package-name", "syncd"]),
+        .unsafeFlags(["-parse-as-library"]),
       ])
   ]
 )

@@ -203,7 +203,7 @@ final class Daemon: Sendable {
     }
     let observe: @Sendable (ServerEvent) -> Void = { Self.report($0, log) }
     if let socket = given.first(where: { $0.name == "dicom" })?.socket {
-      return try archive.server(
+      return archive.server(
         on: socket, destination: destination, configure: configure, observe: observe)
     }
     return try archive.server(

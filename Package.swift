@@ -35,7 +35,7 @@ let package = Package(
     // The product.
     .target(
       name: "SyncCore",
-      dependencies: ["Platform", "JSON", "SQLite", "TOML", "DICOM", "Varlink"],
+      dependencies: ["Platform", "CLinux", "JSON", "SQLite", "TOML", "DICOM", "Varlink"],
       swiftSettings: strict),
     .executableTarget(
       name: "syncd", dependencies: ["SyncCore", "Platform"], swiftSettings: strict),

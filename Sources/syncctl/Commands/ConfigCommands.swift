@@ -28,7 +28,7 @@ struct ConfigCheckCommand {
   func run() throws(Failure) -> ExitCode {
     let console = session.console
     let path = session.invocation.operands.first ?? ConfigurationFile.defaultPath
-    let errors = try ConfigurationFile.errors(in: path)
+    let errors = ConfigurationFile.errors(in: path)
     guard errors.isEmpty else {
       throw Failure(
         .failed, "\(path.shown) has \(Words.count(errors.count, "error"))",
@@ -43,11 +43,16 @@ struct ConfigCheckCommand {
 /// The daemon's configuration file, read here without a daemon.
 enum ConfigurationFile {
   /// Where it lies unless told otherwise.
-  static let defaultPath = "/etc/syncd/syncd.toml"
+  static let defaultPath = Configuration.standardPath
 
   /// Every error as `file:line:column: what`; none for a valid file.
-  static func errors(in path: String) throws(Failure) -> [String] {
-    throw Failure(.failed, "the configuration reader is not built yet")
+  static func errors(in path: String) -> [String] {
+    do throws(ConfigurationErrors) {
+      _ = try Configuration.load(path: path)
+      return []
+    } catch {
+      return error.errors.map(\.description)
+    }
   }
 
   /// What is in force where the file says nothing, as TOML.

@@ -230,13 +230,15 @@ final class Daemon: Sendable {
       defer { notifier.ready(status: statusText()) }
       let new: Configuration
       do throws(ConfigurationErrors) {
-        new = try file.map { (path) throws(ConfigurationErrors) in
-          try Configuration.load(path: path)
-        } ?? Configuration()
+        new =
+          try file.map { (path) throws(ConfigurationErrors) in
+            try Configuration.load(path: path)
+          } ?? Configuration()
       } catch {
         let errors = error.errors.map(\.description)
         log.error(
-          "the new configuration is wrong; the old one stays", ["errors": errors.joined(separator: "; ")])
+          "the new configuration is wrong; the old one stays",
+          ["errors": errors.joined(separator: "; ")])
         loop.post(.reloadFailed("not taken over: \(errors[0])"))
         return .invalid(errors)
       }

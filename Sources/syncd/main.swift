@@ -56,12 +56,14 @@ while let argument = arguments.popFirst() {
 if path == nil, access(Configuration.standardPath, F_OK) == 0 { path = Configuration.standardPath }
 let configuration: Configuration
 do throws(ConfigurationErrors) {
-  configuration = try path.map { (file) throws(ConfigurationErrors) in
-    try Configuration.load(path: file)
-  } ?? Configuration()
+  configuration =
+    try path.map { (file) throws(ConfigurationErrors) in
+      try Configuration.load(path: file)
+    } ?? Configuration()
 } catch {
-  say("\(error)\nsyncd: the configuration has \(error.errors.count) "
-    + (error.errors.count == 1 ? "error\n" : "errors\n"))
+  say(
+    "\(error)\nsyncd: the configuration has \(error.errors.count) "
+      + (error.errors.count == 1 ? "error\n" : "errors\n"))
   // EX_CONFIG of sysexits.h: the unit does not restart upon it.
   exit(78)
 }

@@ -35,10 +35,11 @@ let package = Package(
     // The product.
     .target(
       name: "SyncCore",
-      dependencies: ["Platform", "JSON", "SQLite", "TOML", "DICOM", "Varlink"],
+      dependencies: ["Platform", "CLinux", "JSON", "SQLite", "TOML", "DICOM", "Varlink"],
       swiftSettings: strict),
     .executableTarget(
-      name: "syncd", dependencies: ["SyncCore", "Platform"], swiftSettings: strict),
+      name: "syncd", dependencies: ["SyncCore", "Platform", "CLinux", "DICOM", "Varlink"],
+      swiftSettings: strict),
     .executableTarget(
       name: "syncctl", dependencies: ["SyncCore", "Varlink", "JSON", "Platform"],
       swiftSettings: strict),
@@ -52,7 +53,7 @@ let package = Package(
     // Tests and the programs they need.
     .target(
       name: "TestSupport", dependencies: ["Platform"], path: "Tests/Support",
-      swiftSettings: strict),
+      exclude: ["install-peers", "requirements.txt", "run-tests"], swiftSettings: strict),
     .executableTarget(
       name: "toml-decoder", dependencies: ["TOML"], path: "Tests/toml-decoder",
       swiftSettings: strict),
@@ -71,11 +72,14 @@ let package = Package(
       name: "DICOMTests", dependencies: ["DICOM", "TestSupport", "Platform"],
       swiftSettings: strict),
     .testTarget(
-      name: "VarlinkTests", dependencies: ["Varlink", "JSON", "TestSupport", "Platform"],
-      swiftSettings: strict),
+      name: "VarlinkTests",
+      dependencies: ["Varlink", "JSON", "TestSupport", "Platform", "varlink-certification"],
+      exclude: ["asyncvarlink_client.py"], swiftSettings: strict),
     .testTarget(
       name: "SyncCoreTests",
-      dependencies: ["SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "Platform", "JSON", "TOML"],
+      dependencies: [
+        "SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "Platform", "JSON", "TOML",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "SyncctlTests",

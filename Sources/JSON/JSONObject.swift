@@ -63,7 +63,7 @@ public struct JSONObject: Sendable {
 
   private func position(of key: String) -> Int? {
     if let index { return index[CodeUnits(text: key)] }
-    return entries.firstIndex { $0.key.utf8.elementsEqual(key.utf8) }
+    return entries.firstIndex { $0.key.hasSameCodeUnits(as: key) }
   }
 }
 
@@ -98,10 +98,18 @@ extension JSONObject: CustomStringConvertible {
 private struct CodeUnits: Hashable {
   let text: String
 
-  static func == (a: CodeUnits, b: CodeUnits) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
+  static func == (a: CodeUnits, b: CodeUnits) -> Bool { a.text.hasSameCodeUnits(as: b.text) }
 
   func hash(into hasher: inout Hasher) {
     var text = text
     text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+  }
+}
+
+extension String {
+  /// Whether the strings have the same bytes in UTF-8.
+  func hasSameCodeUnits(as other: String) -> Bool {
+    // Lengths differ more often than not, and cost nothing to compare.
+    utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8)
   }
 }

@@ -32,9 +32,11 @@ extension JSONValue {
   /// integer of its size has a value of its own in a Double.
   public var intValue: Int64? {
     switch self {
-    case .integer(let value): value
-    case .number(let value) where value.magnitude <= 0x1p53: Int64(exactly: value)
-    default: nil
+    case .integer(let value): return value
+    case .number(let value) where value.magnitude <= 0x1p53:
+      let integer = Int64(value)
+      return Double(integer) == value ? integer : nil
+    default: return nil
     }
   }
 
@@ -103,7 +105,7 @@ extension JSONValue: Equatable {
     case (.bool(let a), .bool(let b)): a == b
     case (.integer(let a), .integer(let b)): a == b
     case (.number(let a), .number(let b)): a == b
-    case (.string(let a), .string(let b)): a.utf8.elementsEqual(b.utf8)
+    case (.string(let a), .string(let b)): a.hasSameCodeUnits(as: b)
     case (.array(let a), .array(let b)): a == b
     case (.object(let a), .object(let b)): a == b
     default: false

@@ -60,4 +60,32 @@ public struct FileDescriptor: ~Copyable, Sendable {
   public borrowing func synchronize() throws(SystemError) {
     if fdatasync(raw) != 0 { throw .last("fdatasync") }
   }
+
+  /// The bytes of a whole file.
+  /// - Throws: `EFBIG` where there are more than `limit`.
+  public static func contents(of path: String, atMost limit: Int) throws(SystemError) -> [UInt8] {
+    let file = try open(path, O_RDONLY)
+    var bytes: [UInt8] = []
+    var failure: SystemError?
+    var isAtEnd = false
+    var shrink = 0
+    while !isAtEnd {
+      let room = 65536
+      let filled = bytes.count
+      bytes.append(contentsOf: repeatElement(0, count: room))
+      bytes.withUnsafeMutableBytes { all in
+        do throws(SystemError) {
+          let count = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: all[filled...]))
+          isAtEnd = count == 0
+          shrink = room - count
+        } catch {
+          failure = error
+        }
+      }
+      if let failure { throw failure }
+      bytes.removeLast(shrink)
+      if bytes.count > limit { throw SystemError(code: EFBIG, operation: "read", subject: path) }
+    }
+    return bytes
+  }
 }

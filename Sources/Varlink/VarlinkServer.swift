@@ -139,7 +139,7 @@ public final class VarlinkServer: Sendable {
   /// Stops: no new connections, idle ones end at once, calls under way are told
   /// (``VarlinkCall/isCancelled``) and may finish until the deadline. Then their connections are
   /// cut.
-  /// - Returns: whether every thread of the server has ended.
+  /// - Returns: whether every thread of the server has ended, a second after the deadline at most.
   @discardableResult
   public func stop(deadline: Deadline) -> Bool {
     // Only after this can no connection be added: see `serve`.
@@ -157,7 +157,7 @@ public final class VarlinkServer: Sendable {
     }
     if ended(until: deadline) { return true }
     state.read { for connection in $0.connections.values { connection.socket.interrupt() } }
-    return ended(until: .after(.milliseconds(500)))
+    return ended(until: .after(.seconds(1)))
   }
 
   private func acceptConnections(_ listener: ListeningSocket, _ label: String) {

@@ -56,7 +56,7 @@ enum Canned {
       "freeBytes":120000000000,"conflicts":0,"associations":1,"refusing":false},
       "portal":{"kind":"embedded","reachable":true,"flags":28,"conflicts":0},
       "drift":\(drift),"driftAlarms":0,
-      "configuration":{"file":"/etc/syncd/syncd.toml","loadedAt":"2026-11-23T06:00:00.000Z"},
+      "configuration":{"file":"/etc/syncd/config.toml","loadedAt":"2026-11-23T06:00:00.000Z"},
       "alarms":[\(alarms.joined(separator: ","))]}}
       """
   }

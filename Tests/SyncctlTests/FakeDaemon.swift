@@ -266,7 +266,7 @@ struct Program {
     case "GetConfiguration":
       return [
         .reply(
-          "{\"toml\":\"[syncd]\\nname = \\\"demo\\\"\\n\",\"file\":\"/etc/syncd/syncd.toml\","
+          "{\"toml\":\"[syncd]\\nname = \\\"demo\\\"\\n\",\"file\":\"/etc/syncd/config.toml\","
             + "\"loadedAt\":\"2026-11-23T06:00:00.000Z\"}")
       ]
     case "Reload": return [.reply("{\"applied\":[\"lists\"],\"needsRestart\":[\"archive.port\"]}")]

@@ -66,7 +66,7 @@ import Testing
 
   @Test(
     "man formats every page without a warning", .needs(.program("man")),
-    arguments: ["syncctl.1", "syncd.8"])
+    arguments: ["syncctl.1", "syncd.8", "syncd.toml.5"])
   func warnings(_ page: String) throws {
     let result = try ChildProcess.run(
       "man", ["--warnings", "-l", "\(Self.folder)/\(page)"],

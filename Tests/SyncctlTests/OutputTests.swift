@@ -160,7 +160,7 @@ private func expectText(_ found: String, _ wanted: String) {
       Portal   embedded: 28 flags
       Archive  VGRSECTEMP port 11112: 5231 objects, 2.8 GB; 120 GB free
       Drift    1 flag; `syncctl drift` shows them
-      Config   /etc/syncd/syncd.toml
+      Config   /etc/syncd/config.toml
 
       LIST         SYSTEM  FLAG         STATE     READ      ROWS  REFUSED  FLAGS  HELD  REASON
       teleconsult  SECTRA  TELECONSULT  fresh     08:30:01    14        0     14     0

@@ -358,12 +358,27 @@ private func lines(_ text: String) throws -> [JSONObject] {
     _ = daemon
   }
 
+  @Test("config check shows every error with file, line and column, without a daemon")
+  func configCheck() throws {
+    let file = try syncctl.directory.write(
+      "[cycle]\ninterval = \"1 fortnight\"\n[archive]\nprot = 104\n", to: "a.toml")
+    let bad = try syncctl("config", "check", file)
+    #expect(bad.status == 1)
+    #expect(bad.standardError.contains("\(file) has 2 errors\n  \(file):2:"))
+    #expect(bad.standardError.contains("\n  \(file):4:1: archive.prot"))
+    let json = try lines(try syncctl("config", "check", file, "--json").standardOutput)
+    #expect(json[0]["error"]?["interfaceError"] == "InvalidConfiguration")
+    let good = try syncctl.directory.write("[cycle]\ninterval = \"1m\"\n", to: "b.toml")
+    #expect(try syncctl("config", "check", good).output == "\(good) is valid.\n")
+    #expect(try syncctl("config", "check", "/nonexistent.toml").status == 1)
+  }
+
   @Test("config show prints the configuration in force")
   func configShow() throws {
     let daemon = try syncctl.daemon()
     #expect(try syncctl("config", "show").standardOutput == "[syncd]\nname = \"demo\"\n")
     let json = try lines(try syncctl("config", "show", "--json").standardOutput)
-    #expect(json[0]["file"] == "/etc/syncd/syncd.toml")
+    #expect(json[0]["file"] == "/etc/syncd/config.toml")
     _ = daemon
   }
 

@@ -82,7 +82,7 @@ struct VarlinkBoundsTests {
     let service = try TestService { $0.writeTimeout = .milliseconds(50) }
     let connection = try service.raw()
     try connection.send(
-      "{\"method\":\"org.example.test.Big\",\"parameters\":{\"size\":8000000}}\0")
+      "{\"method\":\"org.example.test.Big\",\"parameters\":{\"size\":1500000}}\0")
     #expect(service.waitForEvent("did not read its reply in time"))
     #expect(waitUntil { service.server.connectionCount == 0 })
     // Others are served meanwhile and after.

@@ -19,8 +19,3 @@ enum Sockets {
     return path.dropLast(from.count) + to
   }
 }
-
-/// Where the daemon's configuration lies unless told otherwise.
-enum ConfigurationFile {
-  static let defaultPath = "/etc/syncd/syncd.toml"
-}

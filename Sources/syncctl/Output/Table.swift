@@ -23,8 +23,8 @@ struct Table {
   /// The text of some rows, with the headers before the first.
   mutating func render(_ rows: [[Cell]]) -> String {
     for row in rows {
-      for (index, cell) in row.enumerated() where cell.text.count > widths[index] {
-        widths[index] = cell.text.count
+      for (index, cell) in row.enumerated() where cell.text.width > widths[index] {
+        widths[index] = cell.text.width
       }
     }
     var text = ""
@@ -43,7 +43,7 @@ struct Table {
       let isLast = index == cells.count - 1
       var shown = cell.text
       if isLast, let lineWidth, lineWidth - used >= 12 { shown = shown.cut(to: lineWidth - used) }
-      let gap = String(repeating: " ", count: max(0, widths[index] - shown.count))
+      let gap = String(repeating: " ", count: max(0, widths[index] - shown.width))
       let painted = cell.colour.paint(shown, if: coloured)
       if rightAligned.contains(index) {
         text += gap + painted

@@ -5,6 +5,8 @@ extension String {
   /// The text with every control character replaced, so that nothing a peer or a list wrote can
   /// move the cursor, recolour or retitle somebody's terminal.
   var shown: String {
+    // Nearly everything is printable ASCII, and looking up categories is slow.
+    if isPrintableASCII { return self }
     guard unicodeScalars.contains(where: Self.isControl) else { return self }
     var text = ""
     for scalar in unicodeScalars {
@@ -12,6 +14,11 @@ extension String {
     }
     return text
   }
+
+  private var isPrintableASCII: Bool { utf8.allSatisfy { (0x20...0x7E).contains($0) } }
+
+  /// How many places it takes in a line.
+  var width: Int { isPrintableASCII ? utf8.count : count }
 
   private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.properties.generalCategory {
@@ -22,7 +29,7 @@ extension String {
   }
 
   func padded(to width: Int) -> String {
-    let missing = width - count
+    let missing = width - self.width
     return missing > 0 ? self + String(repeating: " ", count: missing) : self
   }
 

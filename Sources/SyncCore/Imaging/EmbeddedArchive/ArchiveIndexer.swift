@@ -7,7 +7,8 @@ import Synchronization
 /// the file system, then one commit. An object is promised once its group is committed.
 ///
 /// A group is whatever came during 50 ms, or 256 objects, or less when somebody waits in
-/// ``flush()``. When the index fails, the group is kept and tried again every second, and
+/// ``flush()``. On a slow or busy disk, where a synchronisation takes longer than that, the time
+/// between two grows with it, up to a second: the disk is not to do nothing else. When the index fails, the group is kept and tried again every second, and
 /// ``failure`` tells the storage provider to refuse new objects meanwhile.
 ///
 /// When the synchronisation fails, nothing written until then can be trusted: the kernel reports a
@@ -16,6 +17,7 @@ import Synchronization
 final class ArchiveIndexer: Sendable {
   static let groupLimit = 256
   static let groupTime = Duration.milliseconds(50)
+  static let longestGroupTime = Duration.seconds(1)
   static let retryTime = Duration.seconds(1)
   /// Objects that may wait for the disk before storing waits too.
   static let queueLimit = 4096
@@ -138,10 +140,11 @@ final class ArchiveIndexer: Sendable {
   // MARK: The thread
 
   private func run(_ worker: Worker) {
+    var groupTime = Self.groupTime
     while true {
       let isStopping = signals.wait { $0.hasWork || $0.isStopping ? $0.isStopping : nil } ?? true
       if !isStopping {
-        _ = signals.wait(until: .after(Self.groupTime)) { signals -> Bool? in
+        _ = signals.wait(until: .after(groupTime)) { signals -> Bool? in
           signals.isUrgent || signals.isStopping ? true : nil
         }
       }
@@ -159,7 +162,9 @@ final class ArchiveIndexer: Sendable {
         if isStopping { return }
         continue
       }
+      let start = MonotonicTime.now
       guard commitUntilDone(entries, worker) else { return }
+      groupTime = min(max(Self.groupTime, (MonotonicTime.now - start) * 2), Self.longestGroupTime)
     }
   }
 

@@ -1,0 +1,149 @@
+@testable import DICOM
+@testable import JSON
+@testable import SyncCore
+@testable import TOML
+@testable import Varlink
+
+/// Every parser that reads what others have written.
+nonisolated(unsafe) let targets: [String: FuzzTarget] = [
+  "toml": { input in
+    _ = try? TOML.parse(Array(input))
+  },
+
+  "json": { input in
+    guard let value = try? JSONValue.parse(Array(input)) else { return }
+    let written = value.serialized()
+    guard let again = try? JSONValue.parse(written) else {
+      fatalError("what was written does not read back")
+    }
+    promise(again.serialized() == written, "what was read back is not what was written")
+  },
+
+  // The stream in pieces, as a socket gives it: the first byte says of which size.
+  "varlink": { input in
+    guard let first = input.first else { return }
+    let size = Int(first) + 1
+    var framer = MessageFramer(limit: 4096)
+    var rest = input.dropFirst()
+    while !rest.isEmpty {
+      framer.append(rest.prefix(size))
+      rest = rest.dropFirst(size)
+      do {
+        while let message = try framer.next() {
+          promise(message.count <= 4096 && !message.contains(0), "not a message")
+          if let request = try? VarlinkRequest(message: message) {
+            let again = try? VarlinkRequest(message: request.bytes.dropLast())
+            promise(again == request, "the request does not read back")
+          }
+          _ = try? VarlinkReply(message: message)
+        }
+      } catch {
+        return
+      }
+    }
+  },
+
+  "varlink-description": { input in
+    _ = try? InterfaceDescription(String(decoding: input, as: UTF8.self))
+  },
+
+  // A stream of PDUs, cut where the first byte says.
+  "pdu": { input in
+    guard let first = input.first else { return }
+    let stream = Array(input.dropFirst())
+    var parser = PDVParser(maximumLength: 16_384)
+    var position = 0
+    var available = min(Int(first), stream.count)
+    stream.withUnsafeBytes { bytes in
+      do {
+        while true {
+          let before = position
+          let step = try parser.step(
+            UnsafeRawBufferPointer(rebasing: bytes[..<available]), &position)
+          promise(position >= before && position <= available, "outside the buffer")
+          switch step {
+          case .needsMore:
+            guard available < bytes.count else { return }
+            available = min(available + Int(first) + 1, bytes.count)
+          case .dataPDU: break
+          case .fragment(let fragment):
+            promise(
+              fragment.range.lowerBound >= before && fragment.range.upperBound <= position,
+              "a fragment outside what was read")
+          case .header(let type, let length):
+            try PDU.checkLength(length, of: type)
+            guard length <= bytes.count - position else { return }
+            let body = Array(bytes[position..<position + Int(length)])
+            position += Int(length)
+            available = max(available, position)
+            let pdu = try PDU(type, body: body)
+            _ = try? pdu.encoded()
+          }
+        }
+      } catch {}
+    }
+  },
+
+  "dimse": { input in
+    guard let command = try? Command(decoding: Array(input)) else { return }
+    guard let again = try? Command(decoding: command.encoded()) else {
+      fatalError("the command does not read back")
+    }
+    promise(again.encoded() == command.encoded(), "the command changes when read back")
+  },
+
+  // The first byte chooses how the rest is encoded.
+  "dataset": { input in
+    guard let first = input.first else { return }
+    let syntaxes: [TransferSyntax] = [
+      .implicitVRLittleEndian, .explicitVRLittleEndian, .explicitVRBigEndian,
+      .deflatedExplicitVRLittleEndian, TransferSyntax("1.2.840.10008.1.2.4.70"),
+    ]
+    let syntax = syntaxes[Int(first) % syntaxes.count]
+    let limits = DecodingLimits(maximumNesting: 16, maximumInflatedBytes: 1 << 20)
+    let bytes = Array(input.dropFirst())
+    guard let dataSet = try? DataSet(decoding: bytes, as: syntax, limits: limits),
+      let written = try? dataSet.encoded(as: syntax)
+    else { return }
+    // What is malformed may be mended as it is written; from then on nothing changes.
+    guard let again = try? DataSet(decoding: written, as: syntax),
+      let settled = try? again.encoded(as: syntax),
+      let last = try? DataSet(decoding: settled, as: syntax)
+    else {
+      fatalError("the data set does not read back")
+    }
+    promise((try? last.encoded(as: syntax)) == settled, "the data set changes when read back")
+  },
+
+  // The first byte chooses among the character sets, alone and as an extension.
+  "text": { input in
+    guard let first = input.first else { return }
+    let terms = [
+      "", "ISO_IR 100", "ISO_IR 192", "ISO_IR 13", "GB18030", "ISO 2022 IR 87", "ISO 2022 IR 149",
+      "ISO 2022 IR 100",
+    ]
+    let one = terms[Int(first & 7)]
+    let other = terms[Int(first >> 3 & 7)]
+    for set in [CharacterSet([one]), CharacterSet([one, other])] {
+      _ = set.decode(Array(input.dropFirst()), isName: first & 0x80 != 0)
+    }
+  },
+
+  "config": { input in
+    _ = try? Configuration.parse(Array(input), file: "config.toml")
+  },
+
+  // A query's key and a stored value, a zero byte between them.
+  "matching": { input in
+    let halves = input.split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false)
+    guard halves.count == 2 else { return }
+    let value = String(decoding: halves[1], as: UTF8.self)
+    for vr in [VR.LO, .PN, .DA, .TM, .UI] {
+      _ = AttributeMatching(vr, String(decoding: halves[0], as: UTF8.self)).matches(value)
+    }
+  },
+
+  "archive-file": { input in
+    _ = ArchiveFileHeader.decode(Array(input)[...])
+  },
+]

@@ -51,9 +51,10 @@ struct HeaderScannerTests {
     let bytes = try sample().encoded(as: syntax)
     for piece in [1, 2, 3, 7, 8, 13, 100_000] {
       let header = try scan(bytes, syntax, pieces: piece).header
-      #expect(header.elements.map(\.tag) == [
-        .specificCharacterSet, .sopInstanceUID, .accessionNumber, .patientName, .patientID, .rows,
-      ])
+      #expect(
+        header.elements.map(\.tag) == [
+          .specificCharacterSet, .sopInstanceUID, .accessionNumber, .patientName, .patientID, .rows,
+        ])
       #expect(header.string(.patientName) == "Åkesson^Örjan")
       #expect(header.string(.patientID) == "191212121212")
       #expect(header.integer(.rows) == 512)

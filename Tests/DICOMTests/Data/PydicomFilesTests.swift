@@ -54,16 +54,22 @@ struct PydicomFilesTests {
   func writing() throws {
     var (identical, rewritten) = (0, 0)
     for path in try PydicomDump.files() {
-      guard let file = try? Part10File.open(path, missing: .guess), let dataSet = try? file.dataSet()
+      guard let file = try? Part10File.open(path, missing: .guess),
+        let dataSet = try? file.dataSet()
       else { continue }
       let syntax = file.transferSyntax
       let written = try dataSet.encoded(as: syntax)
       let whole = try fileContents(path)
       if !syntax.isDeflated, written == Array(whole[file.dataSetOffset...]) { identical += 1 }
-      #expect(try DataSet(decoding: written, as: syntax) == paddedToEven(dataSet), "\(path)")
+      let again = try paddedToEven(DataSet(decoding: written, as: syntax))
+      let padded = try paddedToEven(dataSet)
+      if again != padded {
+        let different = again.elements.filter { padded[$0.tag] != $0 }
+        Issue.record("\(path): \(different.map { "\($0)".prefix(200) })")
+      }
       rewritten += 1
     }
-    // The others have undefined lengths, odd ones, deflate, or elements out of order.
+    // The others have undefined or odd lengths, deflate, or wrong group lengths.
     #expect(rewritten > 150)
     #expect(identical > rewritten / 2, "\(identical) of \(rewritten)")
   }
@@ -87,29 +93,34 @@ struct PydicomFilesTests {
       let (old, new) = try (#require(before[path]), #require(after[copy]))
       #expect(new.error == nil)
       #expect(old.syntax == new.syntax)
-      // Compared as text, since optionals of a few kinds are the whole structure.
-      #expect(comparable(old.elements) == comparable(new.elements), "\(path)")
+      let (oldLines, newLines) = (comparable(old.elements), comparable(new.elements))
+      if oldLines != newLines {
+        let difference = Set(oldLines).symmetricDifference(newLines).map { $0.prefix(100) }
+        Issue.record("\(path): \(difference)")
+      }
     }
   }
 
-  /// Without the values whose padding or correction is the point of writing: odd lengths and
-  /// group lengths.
+  /// Without what writing is to correct: padding and group lengths. Pixel Representation pydicom
+  /// gives at times as a value, at times as bytes.
   private func comparable(_ elements: [PydicomDump.Element]?) -> [String] {
-    (elements ?? []).filter { $0.tag & 0xFFFF != 0 }.flatMap { element -> [String] in
-      var hex = element.value.hex
-      if let value = hex, value.count % 4 != 0 { hex = value + (element.vr == "UI" ? "00" : "??") }
-      if hex != element.value.hex { hex = nil }
-      let head = "\(element.tag) \(element.vr) \(element.value.text ?? "")"
-      let fragments = (element.value.fragments ?? []).map { String($0.prefix(64)) }
-      return ["\(head) \(hex == nil ? "" : "hex")"] + fragments
+    (elements ?? []).filter { $0.tag & 0xFFFF != 0 && $0.tag != 0x0028_0103 }.flatMap {
+      element -> [String] in
+      var hex = element.value.hex ?? ""
+      if hex.count % 4 != 0 { hex += VR(rawValue: element.vr)?.padding == 0x20 ? "20" : "00" }
+      let head = "\(element.tag) \(element.vr) \(element.value.text ?? "") \(hex)"
+      let fragments = (element.value.fragments ?? []).map {
+        $0.count % 4 == 0 ? $0 : $0 + "00"
+      }
+      return [head] + fragments
         + (element.value.items ?? []).flatMap { ["item"] + comparable($0) }
     }
   }
 
-  /// As writing does it: odd values are padded, and group lengths computed.
+  /// As writing does it: odd values are padded. Without group lengths, which writing corrects.
   private func paddedToEven(_ dataSet: DataSet) throws -> DataSet {
     var result = DataSet()
-    for var element in dataSet.elements {
+    for var element in dataSet.elements where !element.tag.isGroupLength {
       switch element.value {
       case .bytes(let bytes) where bytes.count & 1 == 1:
         element.value = .bytes(bytes + [element.vr.padding])

@@ -66,7 +66,8 @@ struct Part10Tests {
     }
   }
 
-  @Test("without prefix, meta information or transfer syntax a file is refused, or guessed if asked")
+  @Test(
+    "without prefix, meta information or transfer syntax a file is refused, or guessed if asked")
   func missing() throws {
     let dataSet = try sample()
     for syntax in [

@@ -62,7 +62,8 @@ struct CSVReader {
         break
       }
       if byte == 0x22 {
-        throw Failure(line: line, message: "a quote in the middle of a field that has none around it")
+        throw Failure(
+          line: line, message: "a quote in the middle of a field that has none around it")
       }
       index += 1
     }

@@ -55,9 +55,11 @@ struct ListTable {
       refused.append(RefusedRow(line: line, reason: "no examination number"))
       return
     }
-    guard number.unicodeScalars.count <= 16, number.unicodeScalars.allSatisfy({
-      $0.value >= 0x20 && $0.value != 0x7F
-    }) else {
+    guard number.unicodeScalars.count <= 16,
+      number.unicodeScalars.allSatisfy({
+        $0.value >= 0x20 && $0.value != 0x7F
+      })
+    else {
       // An Accession Number (SH) holds no more: such a row can match nothing.
       refused.append(RefusedRow(line: line, reason: "the examination number is longer than 16"))
       return

@@ -10,7 +10,9 @@ public struct SystemdNotifier: Sendable {
   public let watchdogInterval: Duration?
 
   public init(environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }) {
-    path = environment("NOTIFY_SOCKET").flatMap { $0.hasPrefix("/") || $0.hasPrefix("@") ? $0 : nil }
+    path = environment("NOTIFY_SOCKET").flatMap {
+      $0.hasPrefix("/") || $0.hasPrefix("@") ? $0 : nil
+    }
     let isForUs = environment("WATCHDOG_PID").map { $0 == String(getpid()) } ?? true
     watchdogInterval = environment("WATCHDOG_USEC").flatMap { Int64($0) }.flatMap {
       isForUs && $0 > 0 ? .microseconds($0 / 2) : nil
@@ -74,7 +76,8 @@ public enum SocketActivation {
       for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { unsetenv(name) }
     }
     func value(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
-    guard value("LISTEN_PID") == String(getpid()), let count = value("LISTEN_FDS").flatMap(Int.init),
+    guard value("LISTEN_PID") == String(getpid()),
+      let count = value("LISTEN_FDS").flatMap(Int.init),
       (1...64).contains(count)
     else { return [] }
     let names =

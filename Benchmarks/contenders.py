@@ -148,7 +148,7 @@ socket = "{self.directory}/control"
 monitor_socket = "{self.directory}/monitor"
 [archive]
 port = {self.port}
-minimum_free = 0
+minimum_free = "0 B"
 {self.configuration()}""")
         (self.directory / "state").mkdir(mode=0o700)
         return [str(self.arguments.bin / "syncd"), "--config", str(configuration)]

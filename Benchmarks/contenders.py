@@ -58,6 +58,8 @@ class Server:
 
     title = ""
     ae_title = "ANY-SCP"
+    # Where its time grows with the square of their number.
+    most_objects = 1_000_000
 
     def __init__(self, directory, arguments, nagle=False):
         self.directory = directory
@@ -193,6 +195,7 @@ class DcmQRSCP(Server):
     title = "DCMTK dcmqrscp"
     ae_title = "DCMQRSCP"
     programs = ("dcmqrscp", "storescu", "echoscu")
+    most_objects = 1000
 
     def command(self):
         (self.directory / "storage").mkdir()

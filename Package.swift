@@ -61,7 +61,8 @@ let package = Package(
       name: "varlink-certification", dependencies: ["Varlink", "JSON", "Platform"],
       path: "Tests/varlink-certification", swiftSettings: strict),
     .testTarget(
-      name: "PlatformTests", dependencies: ["Platform", "TestSupport"], swiftSettings: strict),
+      name: "PlatformTests", dependencies: ["Platform", "TestSupport", "CCurl", "CSQLite"],
+      swiftSettings: strict),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
     .testTarget(
       name: "SQLiteTests", dependencies: ["SQLite", "TestSupport"], swiftSettings: strict),

@@ -260,19 +260,23 @@ func nearest(_ word: String, in known: Set<String>) -> String? {
   return best.0
 }
 
+/// Insertions, deletions, replacements and swaps of neighbours that turn one into the other.
 private func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
   guard a.count < 200, b.count < 200 else { return .max }
-  var row = Array(0...b.count)
-  for (i, x) in a.enumerated() {
-    var diagonal = row[0]
-    row[0] = i + 1
-    for (j, y) in b.enumerated() {
-      let replaced = diagonal + (x == y ? 0 : 1)
-      diagonal = row[j + 1]
-      row[j + 1] = min(replaced, row[j] + 1, row[j + 1] + 1)
+  var beforeLast: [Int] = []
+  var last = Array(0...b.count)
+  for i in a.indices {
+    var row = [i + 1]
+    for j in b.indices {
+      var cost = min(last[j] + (a[i] == b[j] ? 0 : 1), last[j + 1] + 1, row[j] + 1)
+      if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] {
+        cost = min(cost, beforeLast[j - 1] + 1)
+      }
+      row.append(cost)
     }
+    (beforeLast, last) = (last, row)
   }
-  return row[b.count]
+  return last[b.count]
 }
 
 /// Times as people write them: `90s`, `10m`, `1h30m`, `2d`, `250ms`.

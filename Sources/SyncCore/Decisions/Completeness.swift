@@ -29,6 +29,14 @@ public struct ImageProgress: Hashable, Sendable {
   /// Whether it goes no further until a person has mended something.
   public var isBlocked: Bool { Self.isBlocked(by: reason) }
 
+  /// Whether anything but the times of looking differs.
+  func isNews(after old: ImageProgress) -> Bool {
+    var same = self
+    same.nextAttempt = old.nextAttempt
+    if old.verified != nil, verified != nil { same.verified = old.verified }
+    return same != old
+  }
+
   static func isBlocked(by reason: ImageReason?) -> Bool {
     switch reason?.code {
     case .uidMismatch, .ambiguous, .extraInArchive, .archiveRefused: true

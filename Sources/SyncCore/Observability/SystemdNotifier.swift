@@ -19,8 +19,8 @@ public struct SystemdNotifier: Sendable {
     }
   }
 
-  public func ready(status: String) { send("READY=1\nSTATUS=\(status)") }
-  public func status(_ text: String) { send("STATUS=\(text)") }
+  public func ready(status: String) { send("READY=1\nSTATUS=\(Self.line(status))") }
+  public func status(_ text: String) { send("STATUS=\(Self.line(text))") }
   public func alive() { send("WATCHDOG=1") }
   public func stopping() { send("STOPPING=1\nSTATUS=stopping") }
 
@@ -30,6 +30,11 @@ public struct SystemdNotifier: Sendable {
     clock_gettime(CLOCK_MONOTONIC, &now)
     let microseconds = Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000
     send("RELOADING=1\nMONOTONIC_USEC=\(microseconds)")
+  }
+
+  /// A line end would begin another assignment.
+  private static func line(_ text: String) -> String {
+    String(text.map { $0.isNewline ? " " : $0 })
   }
 
   private func send(_ message: String) {

@@ -59,11 +59,6 @@ struct PydicomDump: Decodable {
   }
 }
 
-/// The bytes of a file anywhere.
-func fileContents(_ path: String) throws -> [UInt8] {
-  Array(try Data(contentsOf: URL(filePath: path)))
-}
-
 func hex(_ bytes: [UInt8]) -> String {
   let digits = Array("0123456789abcdef".utf8)
   return String(

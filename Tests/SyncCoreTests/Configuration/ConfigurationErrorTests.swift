@@ -86,7 +86,10 @@ struct ConfigurationErrorTests {
         "1:21: scope.care_units[1]: found \"SE 1\", expected an HSA-id of at most 31 characters, such as SE2321000131-E000000000001"
       ),
       ("log.level = \"warn\"", "1:13: log.level: found \"warn\", expected \(levels)"),
-      ("log.level = \"debgu\"", "1:13: log.level: found \"debgu\", expected \(levels)"),
+      (
+        "log.level = \"debgu\"",
+        "1:13: log.level: found \"debgu\", expected \(levels); did you mean \"debug\"?"
+      ),
       (
         "log.level = \"errors\"",
         "1:13: log.level: found \"errors\", expected \(levels); did you mean \"error\"?"

@@ -13,7 +13,9 @@ struct ConfigurationExampleTests {
     return try! String(contentsOf: root.appending(path: "config.toml.example"), encoding: .utf8)
   }()
 
-  private static let line = #/(\[\[?[a-z_.]+\]\]?|("[^"]+"|[a-z_]+) = .+)/#
+  private static var line: Regex<(Substring, Substring, Substring?)> {
+    #/(\[\[?[a-z_.]+\]\]?|("[^"]+"|[a-z_]+) = .+)/#
+  }
 
   /// The example with its defaults, and perhaps its examples, made effective.
   static func uncommented(examples: Bool) -> [UInt8] {

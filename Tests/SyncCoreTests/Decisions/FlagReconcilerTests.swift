@@ -119,6 +119,21 @@ struct FlagReconcilerTests {
     #expect(world.flags().count == 2)
   }
 
+  @Test("clears nothing while rows of the list cannot be used: any of them may be the absent one")
+  func unusableRows() {
+    var world = World()
+    world.cycle([list("tmc", ["SE1", "SE2"])])
+    for snapshot in ["s2", "s3", "s4"] {
+      var damaged = list("tmc", ["SE1", "SE3"], snapshot: snapshot)
+      damaged.unusableRows = 1
+      world.cycle([damaged])
+    }
+    #expect(world.flags() == ["SE1": "tmc", "SE2": "tmc", "SE3": "tmc"])
+    #expect(world.plan.lists["tmc"]?.holdReason?.contains("could not be used") == true)
+    for snapshot in ["s5", "s6"] { world.cycle([list("tmc", ["SE1", "SE3"], snapshot: snapshot)]) }
+    #expect(world.flags() == ["SE1": "tmc", "SE3": "tmc"])
+  }
+
   @Test("one list's failure does not touch another list")
   func isolation() {
     var world = World()

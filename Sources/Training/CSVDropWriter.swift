@@ -1,99 +1,53 @@
+import Glibc
 import Platform
 
-/// Delivers a list as the robots and report engines do: a CSV file with a trailer that proves it
-/// whole, renamed into its folder.
+/// Writes a list as a report engine should: complete, with its proof, put in place by a rename.
 public struct CSVDropWriter: Sendable {
-  /// One examination on the list.
-  public struct Row: Hashable, Sendable {
+  public struct Row: Sendable, Hashable {
     public var examination: String
     public var referral: String
-    public var studyUID: String
-    public var patientID: String
-    public var patientName: String
     public var status: String
-    public var modality: String
-    public var description: String
-    public var careUnit: String
-    public var scheduled: String
+    public var studyUID: String
     public var priority: String
 
     public init(
-      examination: String, referral: String = "", studyUID: String = "",
-      patientID: String = "191212121212", patientName: String = "", status: String = "Klar",
-      modality: String = "CT", description: String = "", careUnit: String = "",
-      scheduled: String = "", priority: String = "Rutin"
+      examination: String, referral: String = "", status: String = "Utförd",
+      studyUID: String = "", priority: String = "Rutin"
     ) {
       self.examination = examination
       self.referral = referral
-      self.studyUID = studyUID
-      self.patientID = patientID
-      self.patientName = patientName
       self.status = status
-      self.modality = modality
-      self.description = description
-      self.careUnit = careUnit
-      self.scheduled = scheduled
+      self.studyUID = studyUID
       self.priority = priority
     }
+  }
 
-    /// The row that lists a phantom.
-    public init(_ study: PhantomStudy, status: String = "Klar", priority: String = "Rutin") {
-      let date = Array(study.date)
-      self.init(
-        examination: study.accessionNumber, referral: "R" + study.accessionNumber.dropFirst(4),
-        studyUID: study.studyInstanceUID.value, patientID: study.patient.id,
-        patientName: study.patient.name, status: status, description: study.description,
-        scheduled: String(date[0..<4]) + "-" + String(date[4..<6]) + "-" + String(date[6..<8]),
-        priority: priority)
+  public let directory: String
+
+  public init(directory: String) { self.directory = directory }
+
+  /// - Parameter keeping: how many bytes of the file to write; nil for all, fewer make a file that
+  ///   was cut.
+  public func write(_ rows: [Row], keeping: Int? = nil) throws {
+    var text = "US-nummer;Remissnummer;Status;Study UID;Prioritet;Undersökning\r\n"
+    for row in rows {
+      text += "\(row.examination);\(row.referral);\(row.status);\(row.studyUID);\(row.priority);"
+      text += "\"DT thorax; med kontrast\"\r\n"
     }
-
-    fileprivate var fields: [String] {
-      [
-        examination, referral, studyUID, patientID, patientName, status, modality, description,
-        careUnit, scheduled, priority,
-      ]
+    var bytes = Array(text.utf8)
+    let proof =
+      "#rows=\(rows.count);sha256=\(SHA256.hex(SHA256.hash(bytes)));generatedAt=\(WallTime.now)\r\n"
+    bytes += Array(proof.utf8)
+    if let keeping { bytes = Array(bytes.prefix(keeping)) }
+    let temporary = "\(directory)/.list.tmp"
+    do {
+      let file = try FileDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC)
+      var failure: SystemError?
+      bytes.withUnsafeBytes { raw in
+        do throws(SystemError) { try file.writeAll(raw) } catch { failure = error }
+      }
+      if let failure { throw failure }
     }
-  }
-
-  public enum Delivery: Sendable {
-    case whole
-    /// The last part is missing, as after a full disk or an interrupted copy.
-    case truncated
-  }
-
-  /// The columns' headings, in the order of the rows' fields.
-  public static let heading = [
-    "US-nummer", "Remissnummer", "Study UID", "Personnummer", "Namn", "Status", "Modalitet",
-    "Undersökning", "Vårdenhet", "Datum", "Prioritet",
-  ]
-
-  public let path: String
-
-  public init(path: String) { self.path = path }
-
-  /// Puts the file in its place at once.
-  public func write(
-    _ rows: [Row], _ delivery: Delivery = .whole, generatedAt: WallTime = .now
-  ) throws(TrainingError) {
-    var bytes = Self.bytes(rows, generatedAt: generatedAt)
-    if delivery == .truncated { bytes.removeLast(bytes.count / 3) }
-    try FileWriting.replace(path, with: bytes)
-  }
-
-  /// The file's bytes: UTF-8, semicolons, and the trailer over everything before it.
-  public static func bytes(_ rows: [Row], generatedAt: WallTime) -> [UInt8] {
-    var text = line(heading)
-    for row in rows { text += line(row.fields) }
-    let content = Array(text.utf8)
-    let digest = SHA256.hex(SHA256.hash(content))
-    return content
-      + Array("#rows=\(rows.count);sha256=\(digest);generatedAt=\(generatedAt)\n".utf8)
-  }
-
-  private static func line(_ fields: [String]) -> String {
-    fields.map { field in
-      let needsQuotes = field.utf8.contains { [0x22, 0x3B, 0x0A, 0x0D].contains($0) }
-      return needsQuotes ? "\"" + field.replacing("\"", with: "\"\"") + "\"" : field
-    }.joined(separator: ";") + "\r\n"
+    guard rename(temporary, "\(directory)/list.csv") == 0 else { throw SystemError.last("rename") }
   }
 }

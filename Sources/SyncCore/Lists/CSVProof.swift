@@ -42,7 +42,8 @@ struct CSVProof: Hashable {
     guard let value = try? JSONValue.parse(bytes), let object = value.objectValue else {
       throw .malformed("not a JSON object")
     }
-    return try make { key in object[key].flatMap { $0.stringValue ?? $0.intValue.map(String.init) } }
+    return try make { key in object[key].flatMap { $0.stringValue ?? $0.intValue.map(String.init) }
+    }
   }
 
   private static func make(_ member: (String) -> String?) throws(Fault) -> CSVProof {

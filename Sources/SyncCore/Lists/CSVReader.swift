@@ -35,13 +35,9 @@ struct CSVReader {
     while true {
       fields.append(try field(&endOfLine))
       guard index < bytes.endIndex else { break }
-      if bytes[index] == separator {
-        index += 1
-        // A separator at the very end of the file stands before one more, empty, field.
-        if index == bytes.endIndex { fields.append("") }
-        continue
-      }
-      break
+      // A separator at the very end of the file stands before one more, empty, field.
+      guard bytes[index] == separator else { break }
+      index += 1
     }
     if index < bytes.endIndex, bytes[index] == 0x0D { index += 1 }
     if index < bytes.endIndex, bytes[index] == 0x0A { index += 1 }
@@ -62,7 +58,8 @@ struct CSVReader {
         break
       }
       if byte == 0x22 {
-        throw Failure(line: line, message: "a quote in the middle of a field that has none around it")
+        throw Failure(
+          line: line, message: "a quote in the middle of a field that has none around it")
       }
       index += 1
     }
@@ -99,7 +96,13 @@ struct CSVReader {
       throw Failure(line: line, message: "a field of more than \(Self.longestField) bytes")
     }
     if content.contains(0) { throw Failure(line: line, message: "a NUL byte") }
-    if isWindows1252 { return Windows1252.decode(content) }
+    if isWindows1252 {
+      guard let text = Windows1252.decode(content) else {
+        throw Failure(
+          line: line, message: "a byte that windows-1252 does not have: how was the file made?")
+      }
+      return text
+    }
     guard let text = String(validating: content, as: UTF8.self) else {
       throw Failure(line: line, message: "not UTF-8; is the file in windows-1252?")
     }
@@ -115,13 +118,15 @@ enum Windows1252 {
     0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0xFFFD, 0x017E, 0x0178,
   ]
 
-  static func decode(_ bytes: ArraySlice<UInt8>) -> String {
+  /// Nil where a byte stands for nothing: a replacement would be another identifier.
+  static func decode(_ bytes: ArraySlice<UInt8>) -> String? {
     if bytes.allSatisfy({ $0 < 0x80 }) { return String(decoding: bytes, as: UTF8.self) }
-    return String(
-      String.UnicodeScalarView(
-        bytes.map { byte in
-          let code = (0x80..<0xA0).contains(byte) ? upper[Int(byte) - 0x80] : UInt16(byte)
-          return Unicode.Scalar(code) ?? "\u{FFFD}"
-        }))
+    var text = String.UnicodeScalarView()
+    for byte in bytes {
+      let code = (0x80..<0xA0).contains(byte) ? upper[Int(byte) - 0x80] : UInt16(byte)
+      guard code != 0xFFFD, let scalar = Unicode.Scalar(code) else { return nil }
+      text.append(scalar)
+    }
+    return String(text)
   }
 }

@@ -4,9 +4,12 @@ struct ListTable {
   private(set) var rows: [ListRow] = []
   private(set) var refused: [RefusedRow] = []
   private let columns: [String: Int]
+  private let headings: [String: String]
   private let width: Int
   private let numberLength: Int
   private var seen: [String: Int] = [:]
+  /// Numbers of digits alone that begin with a zero, and their lines.
+  private var zeroed: [(digits: String, line: Int)] = []
 
   typealias Failure = CSVReader.Failure
 
@@ -15,8 +18,9 @@ struct ListTable {
     for (index, name) in heading.enumerated() {
       let name = Self.trimmed(name).lowercased()
       if name.isEmpty { continue }
+      // Names from the file stay out of the errors: without headings, they are a patient's.
       guard places[name] == nil else {
-        throw Failure(line: 1, message: "two columns are named \(heading[index])")
+        throw Failure(line: 1, message: "column \(index + 1) is named like another one")
       }
       places[name] = index
     }
@@ -27,10 +31,12 @@ struct ListTable {
     guard columns["examination"] != nil else {
       throw Failure(
         line: 1,
-        message: "no column is named \(drop.columns["examination"] ?? "?"); it has "
-          + heading.prefix(20).joined(separator: ", "))
+        message: "none of the \(heading.count) columns is named "
+          + "\(drop.columns["examination"] ?? "?"): is it the line with their names, and is the "
+          + "separator right?")
     }
     self.columns = columns
+    headings = drop.columns
     width = heading.count
     numberLength = drop.numberLength
   }
@@ -48,16 +54,21 @@ struct ListTable {
     }
     for meaning in ["examination", "referral", "patient_id", "study_uid"] {
       if let text = value(meaning), let damage = Self.spreadsheetDamage(text, meaning) {
-        throw Failure(line: line, message: "the \(meaning) \(damage)")
+        throw Failure(
+          line: line, message: "the \(headings[meaning] ?? meaning) \(damage)")
       }
     }
     guard let number = value("examination") else {
       refused.append(RefusedRow(line: line, reason: "no examination number"))
       return
     }
-    guard number.unicodeScalars.count <= 16, number.unicodeScalars.allSatisfy({
-      $0.value >= 0x20 && $0.value != 0x7F
-    }) else {
+    guard !number.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
+    else {
+      refused.append(
+        RefusedRow(line: line, reason: "a control character in the examination number"))
+      return
+    }
+    guard number.unicodeScalars.count <= 16 else {
       // An Accession Number (SH) holds no more: such a row can match nothing.
       refused.append(RefusedRow(line: line, reason: "the examination number is longer than 16"))
       return
@@ -82,6 +93,27 @@ struct ListTable {
     }
     seen[number] = rows.count
     rows.append(row)
+    if number.utf8.first == 0x30, number.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) {
+      zeroed.append((number, line))
+    }
+  }
+
+  /// Looks at the rows together, once all are there.
+  ///
+  /// That zeros have been lost shows in one number only by its configured length: lists of mixed
+  /// lengths are real. But two numbers that differ in nothing else are one examination, twice.
+  func check() throws(Failure) {
+    for (digits, line) in zeroed {
+      var rest = digits[...]
+      while rest.utf8.first == 0x30 {
+        rest = rest.dropFirst()
+        guard !rest.isEmpty, seen[String(rest)] != nil else { continue }
+        throw Failure(
+          line: line,
+          message: "the \(headings["examination"] ?? "examination") of another line is this one "
+            + "without its leading zeros: export it as text")
+      }
+    }
   }
 
   private static func trimmed(_ text: String) -> String {
@@ -99,7 +131,8 @@ struct ListTable {
     func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
     guard let first = bytes.first, isDigit(first) else { return nil }
     if meaning != "study_uid", let e = bytes.firstIndex(where: { $0 | 0x20 == 0x65 }),
-      e + 2 < bytes.count, bytes[e + 1] == UInt8(ascii: "+") || bytes[e + 1] == UInt8(ascii: "-"),
+      // Identifiers become large numbers, never small ones: E- is not a spreadsheet's doing.
+      e + 2 < bytes.count, bytes[e + 1] == UInt8(ascii: "+"),
       bytes[..<e].allSatisfy({ isDigit($0) || $0 == 0x2C || $0 == 0x2E }),
       bytes[(e + 2)...].allSatisfy(isDigit)
     {

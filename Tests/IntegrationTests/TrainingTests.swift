@@ -149,6 +149,10 @@ struct TrainingTests {
         try practice.found("0020,000d", byNumber + ["0008,0050=\(study.accession)"])
           == [study.studyUID.value])
       #expect(try practice.found("0020,000d", byNumber + ["0008,0050=SE00000000000000"]) == [])
+      practice.pacs.setHidden(true, accession: study.accession)
+      #expect(
+        try practice.found("0020,000d", byNumber + ["0008,0050=\(study.accession)"]) == [])
+      practice.pacs.setHidden(false, accession: study.accession)
 
       let series = try practice.found(
         "0020,000e", ["0008,0052=SERIES", "0020,000D=\(study.studyUID)", "0020,000E"])

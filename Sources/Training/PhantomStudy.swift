@@ -112,6 +112,8 @@ public struct PhantomStudy: Sendable {
     try set.set(.patientID, .LO, patientID)
     try set.set(.patientBirthDate, .DA, "19121212")
     try set.set(.patientSex, .CS, "O")
+    // Without a body part, Laterality (0020,0060) would be needed (PS3.3 section C.7.3.1).
+    try set.set(.bodyPartExamined, .CS, "CHEST")
     try set.set(.sliceThickness, .DS, "1.25")
     try set.set(.kvp, .DS, "120")
     try set.set(.patientPosition, .CS, "HFS")

@@ -146,4 +146,30 @@ nonisolated(unsafe) let targets: [String: FuzzTarget] = [
   "archive-file": { input in
     _ = ArchiveFileHeader.decode(Array(input)[...])
   },
+
+  // The first byte chooses the separator and the encoding of a list file.
+  "list": { input in
+    guard let first = input.first else { return }
+    let bytes = Array(input.dropFirst())
+    let separator = Array(";,\t".utf8)[Int(first) % 3]
+    var reader = CSVReader(bytes[...], separator: separator, isWindows1252: first & 0x80 != 0)
+    do {
+      guard let heading = try reader.next() else { return }
+      var table = try ListTable(heading: heading, drop: Configuration.CSVDrop(directory: "/"))
+      var line = 1
+      while let fields = try reader.next() {
+        line += 1
+        try table.add(fields, line: line)
+      }
+      try table.check()
+    } catch {}
+  },
+
+  "list-proof": { input in
+    let bytes = Array(input)
+    if let found = try? CSVProof.trailer(of: bytes) {
+      promise(found.start >= 0 && found.start < bytes.count, "a trailer outside the file")
+    }
+    _ = try? CSVProof.sidecar(bytes)
+  },
 ]

@@ -3,8 +3,9 @@
 struct ListTable {
   private(set) var rows: [ListRow] = []
   private(set) var refused: [RefusedRow] = []
-  private let columns: [String: Int]
-  private let headings: [String: String]
+  private let columns: Columns
+  /// The columns in which a spreadsheet does damage, with their names.
+  private let identifiers: [(place: Int, name: String)]
   private let width: Int
   private let numberLength: Int
   private var seen: [String: Int] = [:]
@@ -12,6 +13,13 @@ struct ListTable {
   private var zeroed: [(digits: String, line: Int)] = []
 
   typealias Failure = CSVReader.Failure
+
+  /// Where in a row each value stands.
+  private struct Columns {
+    var examination: Int
+    var referral, studyUID, patientID, status, modality, description: Int?
+    var careUnit, scheduled, priority: Int?
+  }
 
   init(heading: [String], drop: Configuration.CSVDrop) throws(Failure) {
     var places: [String: Int] = [:]
@@ -24,19 +32,24 @@ struct ListTable {
       }
       places[name] = index
     }
-    var columns: [String: Int] = [:]
-    for (meaning, name) in drop.columns {
-      if let place = places[name.lowercased()] { columns[meaning] = place }
+    func place(_ meaning: String) -> Int? {
+      drop.columns[meaning].flatMap { places[$0.lowercased()] }
     }
-    guard columns["examination"] != nil else {
+    guard let examination = place("examination") else {
       throw Failure(
         line: 1,
         message: "none of the \(heading.count) columns is named "
           + "\(drop.columns["examination"] ?? "?"): is it the line with their names, and is the "
           + "separator right?")
     }
-    self.columns = columns
-    headings = drop.columns
+    columns = Columns(
+      examination: examination, referral: place("referral"), studyUID: place("study_uid"),
+      patientID: place("patient_id"), status: place("status"), modality: place("modality"),
+      description: place("description"), careUnit: place("care_unit"),
+      scheduled: place("scheduled"), priority: place("priority"))
+    identifiers = ["examination", "referral", "patient_id"].compactMap { meaning in
+      place(meaning).map { ($0, drop.columns[meaning] ?? meaning) }
+    }
     width = heading.count
     numberLength = drop.numberLength
   }
@@ -46,44 +59,47 @@ struct ListTable {
       throw Failure(
         line: line, message: "\(fields.count) fields, but the heading has \(width): cut or damaged")
     }
-    func value(_ meaning: String) -> String? {
-      columns[meaning].flatMap {
-        let text = Self.trimmed(fields[$0])
-        return text.isEmpty ? nil : text
+    func value(_ place: Int?) -> String? {
+      guard let place else { return nil }
+      let text = Self.trimmed(fields[place])
+      return text.isEmpty ? nil : text
+    }
+    for (place, name) in identifiers {
+      if let text = value(place), let damage = Self.spreadsheetDamage(text) {
+        throw Failure(line: line, message: "the \(name) \(damage)")
       }
     }
-    for meaning in ["examination", "referral", "patient_id", "study_uid"] {
-      if let text = value(meaning), let damage = Self.spreadsheetDamage(text, meaning) {
-        throw Failure(
-          line: line, message: "the \(headings[meaning] ?? meaning) \(damage)")
-      }
-    }
-    guard let number = value("examination") else {
+    guard let number = value(columns.examination) else {
       refused.append(RefusedRow(line: line, reason: "no examination number"))
       return
     }
-    guard !number.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
+    guard
+      !number.unicodeScalars.contains(where: {
+        $0.value < 0x20 || (0x7F...0x9F).contains($0.value)
+      })
     else {
       refused.append(
         RefusedRow(line: line, reason: "a control character in the examination number"))
       return
     }
-    guard number.unicodeScalars.count <= 16 else {
+    let length = number.unicodeScalars.count
+    guard length <= 16 else {
       // An Accession Number (SH) holds no more: such a row can match nothing.
       refused.append(RefusedRow(line: line, reason: "the examination number is longer than 16"))
       return
     }
-    if numberLength > 0, number.count != numberLength {
+    if numberLength > 0, length != numberLength {
       throw Failure(
         line: line,
-        message: "an examination number of \(number.count) characters, not \(numberLength): "
+        message: "an examination number of \(length) characters, not \(numberLength): "
           + "have zeros been lost?")
     }
     let row = ListRow(
-      examination: number, referral: value("referral"), studyUID: value("study_uid"),
-      patientID: value("patient_id"), status: value("status"), modality: value("modality"),
-      description: value("description"), careUnit: value("care_unit"),
-      scheduled: value("scheduled"), priority: value("priority"))
+      examination: number, referral: value(columns.referral), studyUID: value(columns.studyUID),
+      patientID: value(columns.patientID), status: value(columns.status),
+      modality: value(columns.modality), description: value(columns.description),
+      careUnit: value(columns.careUnit), scheduled: value(columns.scheduled),
+      priority: value(columns.priority))
     if let first = seen[number] {
       guard rows[first] == row else {
         throw Failure(
@@ -110,7 +126,7 @@ struct ListTable {
         guard !rest.isEmpty, seen[String(rest)] != nil else { continue }
         throw Failure(
           line: line,
-          message: "the \(headings["examination"] ?? "examination") of another line is this one "
+          message: "the \(identifiers[0].name) of another line is this one "
             + "without its leading zeros: export it as text")
       }
     }
@@ -126,11 +142,14 @@ struct ListTable {
   }
 
   /// What a spreadsheet has done to an identifier, if anything.
-  private static func spreadsheetDamage(_ text: String, _ meaning: String) -> String? {
-    let bytes = Array(text.utf8)
+  private static func spreadsheetDamage(_ text: String) -> String? {
     func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
-    guard let first = bytes.first, isDigit(first) else { return nil }
-    if meaning != "study_uid", let e = bytes.firstIndex(where: { $0 | 0x20 == 0x65 }),
+    // Most identifiers are digits alone, or do not begin with one.
+    guard let first = text.utf8.first, isDigit(first), !text.utf8.allSatisfy(isDigit) else {
+      return nil
+    }
+    let bytes = Array(text.utf8)
+    if let e = bytes.firstIndex(where: { $0 | 0x20 == 0x65 }),
       // Identifiers become large numbers, never small ones: E- is not a spreadsheet's doing.
       e + 2 < bytes.count, bytes[e + 1] == UInt8(ascii: "+"),
       bytes[..<e].allSatisfy({ isDigit($0) || $0 == 0x2C || $0 == 0x2E }),
@@ -138,7 +157,7 @@ struct ListTable {
     {
       return "has become a number in a spreadsheet (1,23E+08): export it as text"
     }
-    if meaning != "study_uid", bytes.count > 2, bytes.last == 0x30,
+    if bytes.count > 2, bytes.last == 0x30,
       bytes[bytes.count - 2] == 0x2C || bytes[bytes.count - 2] == 0x2E,
       bytes.dropLast(2).allSatisfy(isDigit)
     {

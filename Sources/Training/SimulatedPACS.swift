@@ -8,11 +8,12 @@ public final class SimulatedPACS: QueryProvider, RetrieveProvider {
   private struct Holding: Sendable {
     var study: PhantomStudy
     var series: [UID: [StoredInstance]] = [:]
+    var isHidden = false
   }
 
   private let holdings = Monitor<[Holding]>([])
   private let directory: String
-  /// Between two answers of a C-MOVE plan: lets a watcher see that something is under way.
+  /// Before each object that is sent: lets a watcher see them come one by one.
   private let delay: Duration
   public let aeTitle: String
 
@@ -48,6 +49,15 @@ public final class SimulatedPACS: QueryProvider, RetrieveProvider {
     }
   }
 
+  /// Answers as if it did not have a study, or as if it had it again.
+  public func setHidden(_ isHidden: Bool, accession: String) {
+    holdings.update { all in
+      for index in all.indices where all[index].study.accession == accession {
+        all[index].isHidden = isHidden
+      }
+    }
+  }
+
   /// The objects of a study, as a recipient must have them.
   public func instances(accession: String) -> Set<UID> {
     holdings.read { all in
@@ -64,7 +74,7 @@ public final class SimulatedPACS: QueryProvider, RetrieveProvider {
     let wantedAccession = keys.string(.accessionNumber)
     let wantedStudy = keys.uid(.studyInstanceUID)
     let wantedSeries = keys.uid(.seriesInstanceUID)
-    for holding in holdings.read({ $0 }) {
+    for holding in holdings.read({ $0 }) where !holding.isHidden {
       let study = holding.study
       if let wantedAccession, wantedAccession != study.accession { continue }
       if let wantedStudy, !wantedStudy.value.isEmpty, wantedStudy != study.studyUID { continue }
@@ -100,13 +110,16 @@ public final class SimulatedPACS: QueryProvider, RetrieveProvider {
     let series = Set(keys.uids(.seriesInstanceUID))
     let wanted = Set(keys.uids(.sopInstanceUID))
     let found = holdings.read { all in
-      all.filter { studies.contains($0.study.studyUID) }.flatMap { holding in
+      all.filter { studies.contains($0.study.studyUID) && !$0.isHidden }.flatMap { holding in
         holding.series.sorted { $0.key < $1.key }
           .filter { series.isEmpty || series.contains($0.key) }.flatMap(\.value)
           .filter { wanted.isEmpty || wanted.contains($0.sopInstance) }
       }
     }
-    if delay > .zero { Gate().wait(until: .after(delay)) }
     return found
+  }
+
+  public func willSend(_ instance: StoredInstance) {
+    if delay > .zero { Gate().wait(until: .after(delay)) }
   }
 }

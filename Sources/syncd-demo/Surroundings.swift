@@ -40,7 +40,7 @@ final class Surroundings {
     archivePort = try ListeningSocket(on: .tcp(host: "127.0.0.1", port: 0)).port
     let port = archivePort
     pacs = SimulatedPACS(
-      aeTitle: "SECTRAPACS", directory: "\(directory)/objects", delay: .milliseconds(500))
+      aeTitle: "SECTRAPACS", directory: "\(directory)/objects", delay: .milliseconds(15))
     server = try pacs.server(port: 0) { title in
       title == "VGRSECTEMP"
         ? PeerAddress(host: "127.0.0.1", port: port, calledAE: title, callingAE: "SECTRAPACS") : nil
@@ -163,13 +163,15 @@ final class Surroundings {
   /// Waits for a condition, delivering the lists meanwhile as the robot does.
   func wait(_ what: String, _ seconds: Int, _ condition: () throws -> Bool) throws {
     let deadline = Deadline.after(.seconds(seconds))
+    // Into a file or a pipe as it happens, as on a terminal.
+    fflush(nil)
     while true {
       try deliver()
       if try condition() { return }
       if deadline.isPast {
         throw DemoFailure(description: "waited \(seconds) s for \(what), in vain")
       }
-      Gate().wait(until: .after(.milliseconds(200)))
+      try Interruption.pause(milliseconds: 200)
     }
   }
 }

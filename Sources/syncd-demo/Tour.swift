@@ -39,7 +39,7 @@ struct Tour {
       try world.pacs.add(study, series: study.series)
     }
     world.lists["tmc"] = [row(Self.thorax, "Akut"), row(Self.earlier)]
-    world.lists["teleconsult"] = [row(Self.skull), row(Self.wrist)]
+    world.lists["teleconsult"] = [row(Self.skull), row(Self.wrist, status: "Pågående")]
     try world.deliver()
     say("The real daemon starts, with short times in its configuration (a cycle a second).")
     try world.startDaemon()
@@ -51,7 +51,15 @@ struct Tour {
     }
 
     say("Their images stream from the simulated SECTRA PACS into the archive VGRSECTEMP.")
-    try watchImages(until: "every image", 40)
+    try watchImages(until: "every image", 40, but: Self.wrist.accession)
+
+    say("SE00000000000303 is still under way (Pågående): not complete, whatever has arrived.")
+    try world.wait("its status to hold it back", 20) {
+      try imageReason(of: Self.wrist.accession) == "status_not_sendable"
+    }
+    world.lists["teleconsult"] = [row(Self.skull), row(Self.wrist, status: "Klar")]
+    say("Its status changes to Klar.")
+    try watchImages(until: "it to be complete", 20)
 
     say("A late series of SE00000000000202 reaches the PACS. Nobody has to do anything.")
     try world.pacs.add(Self.skull, series: [Self.late])
@@ -90,7 +98,7 @@ struct Tour {
   }
 
   /// Stays up until Ctrl-C.
-  func stay() throws {
+  func stay() throws -> Never {
     print(
       """
 
@@ -104,18 +112,17 @@ struct Tour {
 
       (syncctl lies beside syncd-demo, in .build/debug.) Ctrl-C ends everything.
       """)
-    var signals = sigset_t()
-    sigemptyset(&signals)
-    for number in [SIGINT, SIGTERM] { sigaddset(&signals, number) }
-    pthread_sigmask(SIG_BLOCK, &signals, nil)
-    var none = timespec(tv_sec: 1, tv_nsec: 0)
-    while sigtimedwait(&signals, nil, &none) < 0 { try world.deliver() }
-    print("\nThe end.")
+    while true {
+      try world.deliver()
+      try Interruption.pause(milliseconds: 1000)
+    }
   }
 
-  private func row(_ study: PhantomStudy, _ priority: String = "Rutin") -> CSVDropWriter.Row {
+  private func row(_ study: PhantomStudy, _ priority: String = "Rutin", status: String = "Utförd")
+    -> CSVDropWriter.Row
+  {
     CSVDropWriter.Row(
-      examination: study.accession, referral: "R" + study.accession,
+      examination: study.accession, referral: "R" + study.accession, status: status,
       studyUID: study.studyUID.value, priority: priority)
   }
 
@@ -154,9 +161,14 @@ struct Tour {
     return result
   }
 
-  private func allComplete() throws -> Bool {
+  private func allComplete(but excepted: String? = nil) throws -> Bool {
     let now = try images()
-    return expected().keys.allSatisfy { now[$0]?.0 == "complete" }
+    return expected().keys.allSatisfy { $0 == excepted || now[$0]?.0 == "complete" }
+  }
+
+  /// The code of what keeps an examination's images from being complete.
+  private func imageReason(of number: String) throws -> String? {
+    try world.syncctl(["list", "--number", number]).first?["reason"]?["code"]?.stringValue
   }
 
   private func status() throws -> JSONValue {
@@ -174,7 +186,7 @@ struct Tour {
     try status()["cycle"]?["number"]?.stringValue.flatMap { Int($0) } ?? 0
   }
 
-  private func watchImages(until what: String, _ seconds: Int) throws {
+  private func watchImages(until what: String, _ seconds: Int, but excepted: String? = nil) throws {
     let isTerminal = isatty(1) == 1
     var drawn = 0
     try world.wait(what, seconds) {
@@ -184,7 +196,7 @@ struct Tour {
         for (number, image) in now.sorted(by: { $0.key < $1.key }) { print(bar(number, image)) }
         drawn = now.count
       }
-      return try allComplete()
+      return try allComplete(but: excepted)
     }
     if !isTerminal {
       for (number, image) in try images().sorted(by: { $0.key < $1.key }) {

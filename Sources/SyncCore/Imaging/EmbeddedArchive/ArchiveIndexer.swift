@@ -6,17 +6,18 @@ import Synchronization
 /// The thread that makes objects durable and writes the index, in groups: one synchronisation of
 /// the file system, then one commit. An object is promised once its group is committed.
 ///
-/// A group is whatever came during 50 ms, or 256 objects, or less when somebody waits in
+/// A group is whatever came during 200 ms, or 1024 objects, or less when somebody waits in
 /// ``flush()``. On a slow or busy disk, where a synchronisation takes longer than that, the time
-/// between two grows with it, up to a second: the disk is not to do nothing else. When the index fails, the group is kept and tried again every second, and
-/// ``failure`` tells the storage provider to refuse new objects meanwhile.
+/// between two grows with it, up to a second: the disk is not to do nothing else. When the index
+/// fails, the group is kept and tried again every second, and ``failure`` tells the storage
+/// provider to refuse new objects meanwhile.
 ///
 /// When the synchronisation fails, nothing written until then can be trusted: the kernel reports a
 /// lost page once and forgets it, so that a second try would succeed without the data. Those
 /// objects were not promised: they are put aside and get no rows, and come again.
 final class ArchiveIndexer: Sendable {
-  static let groupLimit = 256
-  static let groupTime = Duration.milliseconds(50)
+  static let groupLimit = 1024
+  static let groupTime = Duration.milliseconds(200)
   static let longestGroupTime = Duration.seconds(1)
   static let retryTime = Duration.seconds(1)
   /// Objects that may wait for the disk before storing waits too.

@@ -8,7 +8,7 @@ import Synchronization
 /// An image archive of our own (AE VGRSECTEMP): one Part 10 file an object, and an SQLite index.
 ///
 /// Storing acknowledges an object when its file has its place; it is *promised* - it survives a
-/// power cut and queries find it - once its group is committed, at most some tens of milliseconds
+/// power cut and queries find it - once its group is committed, at most some tenths of a second
 /// later. ``flush()`` waits for that, and every query of this API and of the network does so first:
 /// a reader sees what was acknowledged before it asked.
 public final class EmbeddedArchive: Sendable {

@@ -24,12 +24,13 @@ public struct CSVDropSource: CollaborationListSource {
   public func read(
     deadline: Deadline, previous: SnapshotIdentity?
   ) throws(ListReadError) -> ListReading {
-    let (path, identity) = try newest()
+    let delivered = try newest()
+    let (path, identity) = (delivered.path, delivered.identity)
     if let previous, previous.text.hasPrefix(identity + "|") {
       // The same bytes: only their age can have changed what they are worth.
-      let made = WallTime(rfc3339: previous.text.dropFirst(identity.utf8.count + 1))
+      let made = WallTime(rfc3339: previous.text.dropFirst(identity.count + 1))
       if let made {
-        try checkAge(made, path)
+        try checkAge(made, delivered)
         return .unchanged
       }
     }
@@ -39,13 +40,22 @@ public struct CSVDropSource: CollaborationListSource {
     } catch {
       throw ListReadError(path, "cannot be read: \(error)")
     }
-    var snapshot = try parse(bytes, path)
+    var snapshot = try parse(bytes, delivered)
     snapshot.identity = SnapshotIdentity("\(identity)|\(snapshot.asOf)")
     return .snapshot(snapshot)
   }
 
-  /// The newest file that matches, by when it was last written, and what tells it from others.
-  private func newest() throws(ListReadError) -> (path: String, identity: String) {
+  /// A file, what tells it and its sidecar from others, and when the later of them was written.
+  private struct Delivery {
+    var path: String
+    var identity: String
+    var written: WallTime
+  }
+
+  private static let sidecarSuffixes = [".json", ".meta"]
+
+  /// The newest file that matches, by when it was last written.
+  private func newest() throws(ListReadError) -> Delivery {
     guard let folder = opendir(drop.directory) else {
       throw ListReadError(
         drop.directory, "cannot be read: \(SystemError.last("opendir"))")
@@ -56,7 +66,9 @@ public struct CSVDropSource: CollaborationListSource {
       let name = withUnsafeBytes(of: entry.pointee.d_name) {
         String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
       }
-      guard !name.hasPrefix("."), fnmatch(drop.pattern, name, 0) == 0 else { continue }
+      guard !name.hasPrefix("."), fnmatch(drop.pattern, name, 0) == 0,
+        !Self.sidecarSuffixes.contains(where: { name.hasSuffix($0) })
+      else { continue }
       var status = stat()
       guard stat("\(drop.directory)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFREG
       else { continue }
@@ -71,15 +83,30 @@ public struct CSVDropSource: CollaborationListSource {
       throw ListReadError(
         drop.directory, "no file matches \(drop.pattern): has the robot delivered?")
     }
-    let status = best.status
-    return (
-      "\(drop.directory)/\(best.name)",
-      "\(best.name):\(status.st_dev):\(status.st_ino):\(status.st_size):\(status.st_mtim.tv_sec)"
-        + ".\(status.st_mtim.tv_nsec)"
-    )
+    let path = "\(drop.directory)/\(best.name)"
+    var delivery = Delivery(
+      path: path, identity: "\(best.name):\(Self.identity(best.status))",
+      written: Self.written(best.status))
+    for suffix in Self.sidecarSuffixes {
+      var status = stat()
+      guard stat(path + suffix, &status) == 0 else { continue }
+      delivery.identity += ":\(Self.identity(status))"
+      delivery.written = max(delivery.written, Self.written(status))
+    }
+    return delivery
   }
 
-  private func checkAge(_ made: WallTime, _ path: String) throws(ListReadError) {
+  private static func identity(_ status: stat) -> String {
+    "\(status.st_dev):\(status.st_ino):\(status.st_size):\(status.st_mtim.tv_sec)"
+      + ".\(status.st_mtim.tv_nsec)"
+  }
+
+  private static func written(_ status: stat) -> WallTime {
+    WallTime(milliseconds: 0) + .seconds(status.st_mtim.tv_sec)
+  }
+
+  private func checkAge(_ made: WallTime, _ delivery: Delivery) throws(ListReadError) {
+    let path = delivery.path
     let age = clock.wall - made
     if age > maxAge {
       throw ListReadError(
@@ -89,22 +116,33 @@ public struct CSVDropSource: CollaborationListSource {
     if .zero - age > Self.clockTolerance {
       throw ListReadError(path, "made at \(made), which is in the future: check the clocks")
     }
+    // No digest covers the time, but the file system's clock knows better than a damaged digit.
+    if made - delivery.written > Self.clockTolerance {
+      throw ListReadError(
+        path,
+        "made at \(made) according to its proof, yet written at \(delivery.written): the proof is "
+          + "damaged, or the clocks differ")
+    }
   }
 
   // MARK: - Content
 
-  private func parse(_ bytes: [UInt8], _ path: String) throws(ListReadError) -> ListSnapshot {
+  private func parse(
+    _ bytes: [UInt8], _ delivery: Delivery
+  ) throws(ListReadError) -> ListSnapshot {
+    let path = delivery.path
+    // Before the proof, which cannot be read in UTF-16 either.
+    if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
+      throw ListReadError("\(path):1", "is UTF-16: save it as UTF-8 or windows-1252")
+    }
     let (proof, content) = try prove(bytes, path)
-    try checkAge(proof.generatedAt, path)
+    try checkAge(proof.generatedAt, delivery)
     var body = bytes[..<content]
     let hasMark = body.starts(with: [0xEF, 0xBB, 0xBF])
     if hasMark { body = body.dropFirst(3) }
-    if body.starts(with: [0xFF, 0xFE]) || body.starts(with: [0xFE, 0xFF]) {
-      throw ListReadError("\(path):1", "is UTF-16: save it as UTF-8 or windows-1252")
-    }
     let isWindows =
       switch drop.encoding {
-      case .windows1252: true
+      case .windows1252: !hasMark
       case .utf8: false
       case .auto: !hasMark && String(validating: body, as: UTF8.self) == nil
       }
@@ -169,7 +207,7 @@ public struct CSVDropSource: CollaborationListSource {
   }
 
   private func sidecar(_ path: String) -> [UInt8]? {
-    for suffix in [".json", ".meta"] {
+    for suffix in Self.sidecarSuffixes {
       if let bytes = try? FileDescriptor.contents(of: path + suffix, atMost: 65536) { return bytes }
     }
     return nil
@@ -182,9 +220,15 @@ public struct CSVDropSource: CollaborationListSource {
     case .tab: return 0x09
     case .auto:
       // The one that parts the headings most often.
-      let heading = body.prefix { $0 != 0x0A }
-      return [UInt8(ascii: ";"), UInt8(ascii: ","), 0x09].max { a, b in
-        heading.count { $0 == a } < heading.count { $0 == b }
+      var isQuoted = false
+      var counts: [UInt8: Int] = [:]
+      for byte in body {
+        if byte == 0x22 { isQuoted.toggle() }
+        if byte == 0x0A { break }
+        if !isQuoted { counts[byte, default: 0] += 1 }
+      }
+      return [UInt8(ascii: ";"), UInt8(ascii: ","), 0x09].max {
+        counts[$0, default: 0] < counts[$1, default: 0]
       }!
     }
   }

@@ -35,15 +35,15 @@ struct CSVReader {
     while true {
       fields.append(try field(&endOfLine))
       guard index < bytes.endIndex else { break }
-      if bytes[index] == separator {
-        index += 1
-        // A separator at the very end of the file stands before one more, empty, field.
-        if index == bytes.endIndex { fields.append("") }
-        continue
-      }
-      break
+      guard bytes[index] == separator else { break }
+      index += 1
     }
-    if index < bytes.endIndex, bytes[index] == 0x0D { index += 1 }
+    if index < bytes.endIndex, bytes[index] == 0x0D {
+      guard index + 1 == bytes.endIndex || bytes[index + 1] == 0x0A else {
+        throw Failure(line: line, message: "a carriage return without a line feed")
+      }
+      index += 1
+    }
     if index < bytes.endIndex, bytes[index] == 0x0A { index += 1 }
     line += 1 + endOfLine
     return fields
@@ -54,15 +54,10 @@ struct CSVReader {
     let start = index
     while index < bytes.endIndex {
       let byte = bytes[index]
-      if byte == separator || byte == 0x0A { break }
-      if byte == 0x0D {
-        guard index + 1 == bytes.endIndex || bytes[index + 1] == 0x0A else {
-          throw Failure(line: line, message: "a carriage return without a line feed")
-        }
-        break
-      }
+      if byte == separator || byte == 0x0A || byte == 0x0D { break }
       if byte == 0x22 {
-        throw Failure(line: line, message: "a quote in the middle of a field that has none around it")
+        throw Failure(
+          line: line, message: "a quote in the middle of a field that has none around it")
       }
       index += 1
     }
@@ -89,7 +84,11 @@ struct CSVReader {
       }
       if byte == 0x0A { linesInside += 1 }
       content.append(byte)
-      if content.count > Self.longestField { break }
+      guard content.count <= Self.longestField else {
+        throw Failure(
+          line: opened,
+          message: "a quote is opened and not closed within \(Self.longestField) bytes")
+      }
     }
     throw Failure(line: opened, message: "a quote is opened and not closed")
   }
@@ -98,7 +97,10 @@ struct CSVReader {
     guard content.count <= Self.longestField else {
       throw Failure(line: line, message: "a field of more than \(Self.longestField) bytes")
     }
-    if content.contains(0) { throw Failure(line: line, message: "a NUL byte") }
+    if content.contains(0) {
+      throw Failure(
+        line: line, message: "a NUL byte; is the file UTF-16? Save it as UTF-8 or windows-1252")
+    }
     if isWindows1252 { return Windows1252.decode(content) }
     guard let text = String(validating: content, as: UTF8.self) else {
       throw Failure(line: line, message: "not UTF-8; is the file in windows-1252?")

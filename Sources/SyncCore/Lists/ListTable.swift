@@ -16,7 +16,9 @@ struct ListTable {
       let name = Self.trimmed(name).lowercased()
       if name.isEmpty { continue }
       guard places[name] == nil else {
-        throw Failure(line: 1, message: "two columns are named \(heading[index])")
+        // Not named: where the headings are missing, this is somebody's row.
+        throw Failure(
+          line: 1, message: "columns \(places[name]! + 1) and \(index + 1) have the same name")
       }
       places[name] = index
     }
@@ -25,10 +27,13 @@ struct ListTable {
       if let place = places[name.lowercased()] { columns[meaning] = place }
     }
     guard columns["examination"] != nil else {
+      // Only names from the configuration: where the headings are missing, the others are data.
+      let known = columns.sorted { $0.value < $1.value }.compactMap { drop.columns[$0.key] }
       throw Failure(
         line: 1,
-        message: "no column is named \(drop.columns["examination"] ?? "?"); it has "
-          + heading.prefix(20).joined(separator: ", "))
+        message: "none of the \(heading.count) columns is named "
+          + "\(drop.columns["examination"] ?? "?"); those known are: "
+          + (known.isEmpty ? "none; has it a line of headings?" : known.joined(separator: ", ")))
     }
     self.columns = columns
     width = heading.count
@@ -55,11 +60,14 @@ struct ListTable {
       refused.append(RefusedRow(line: line, reason: "no examination number"))
       return
     }
-    guard number.unicodeScalars.count <= 16, number.unicodeScalars.allSatisfy({
-      $0.value >= 0x20 && $0.value != 0x7F
-    }) else {
-      // An Accession Number (SH) holds no more: such a row can match nothing.
+    // What an Accession Number (SH) cannot hold can match nothing.
+    guard number.unicodeScalars.count <= 16 else {
       refused.append(RefusedRow(line: line, reason: "the examination number is longer than 16"))
+      return
+    }
+    guard number.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
+      refused.append(
+        RefusedRow(line: line, reason: "the examination number has a control character"))
       return
     }
     if numberLength > 0, number.count != numberLength {
@@ -93,10 +101,13 @@ struct ListTable {
     return String(decoding: bytes[start..<max(start, end)], as: UTF8.self)
   }
 
-  /// What a spreadsheet has done to an identifier, if anything.
+  /// What a spreadsheet or a wrong encoding has done to an identifier, if anything.
   private static func spreadsheetDamage(_ text: String, _ meaning: String) -> String? {
     let bytes = Array(text.utf8)
     func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
+    if text.unicodeScalars.contains("\u{FFFD}") {
+      return "has a character that cannot be read: is the encoding the one configured?"
+    }
     guard let first = bytes.first, isDigit(first) else { return nil }
     if meaning != "study_uid", let e = bytes.firstIndex(where: { $0 | 0x20 == 0x65 }),
       e + 2 < bytes.count, bytes[e + 1] == UInt8(ascii: "+") || bytes[e + 1] == UInt8(ascii: "-"),
@@ -105,9 +116,9 @@ struct ListTable {
     {
       return "has become a number in a spreadsheet (1,23E+08): export it as text"
     }
-    if meaning != "study_uid", bytes.count > 2, bytes.last == 0x30,
-      bytes[bytes.count - 2] == 0x2C || bytes[bytes.count - 2] == 0x2E,
-      bytes.dropLast(2).allSatisfy(isDigit)
+    if meaning != "study_uid", let mark = bytes.firstIndex(where: { $0 == 0x2C || $0 == 0x2E }),
+      mark + 1 < bytes.count, bytes[(mark + 1)...].allSatisfy({ $0 == 0x30 }),
+      bytes[..<mark].allSatisfy(isDigit)
     {
       return "has become a number with a fraction in a spreadsheet: export it as text"
     }

@@ -38,7 +38,8 @@ let package = Package(
       dependencies: ["Platform", "CLinux", "JSON", "SQLite", "TOML", "DICOM", "Varlink"],
       swiftSettings: strict),
     .executableTarget(
-      name: "syncd", dependencies: ["SyncCore", "Platform"], swiftSettings: strict),
+      name: "syncd", dependencies: ["SyncCore", "Platform", "CLinux", "DICOM", "Varlink"],
+      swiftSettings: strict),
     .executableTarget(
       name: "syncctl", dependencies: ["SyncCore", "Varlink", "JSON", "Platform"],
       swiftSettings: strict),
@@ -60,7 +61,8 @@ let package = Package(
       name: "varlink-certification", dependencies: ["Varlink", "JSON", "Platform"],
       path: "Tests/varlink-certification", swiftSettings: strict),
     .testTarget(
-      name: "PlatformTests", dependencies: ["Platform", "TestSupport"], swiftSettings: strict),
+      name: "PlatformTests", dependencies: ["Platform", "TestSupport", "CCurl", "CSQLite"],
+      swiftSettings: strict),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
     .testTarget(
       name: "SQLiteTests", dependencies: ["SQLite", "TestSupport"], swiftSettings: strict),

@@ -58,6 +58,8 @@ class Server:
 
     title = ""
     ae_title = "ANY-SCP"
+    # Where its time grows with the square of their number.
+    most_objects = 1_000_000
 
     def __init__(self, directory, arguments, nagle=False):
         self.directory = directory
@@ -148,7 +150,7 @@ socket = "{self.directory}/control"
 monitor_socket = "{self.directory}/monitor"
 [archive]
 port = {self.port}
-minimum_free = 0
+minimum_free = "0 B"
 {self.configuration()}""")
         (self.directory / "state").mkdir(mode=0o700)
         return [str(self.arguments.bin / "syncd"), "--config", str(configuration)]
@@ -193,6 +195,7 @@ class DcmQRSCP(Server):
     title = "DCMTK dcmqrscp"
     ae_title = "DCMQRSCP"
     programs = ("dcmqrscp", "storescu", "echoscu")
+    most_objects = 1000
 
     def command(self):
         (self.directory / "storage").mkdir()

@@ -4,6 +4,9 @@ struct TOMLParser {
   var index = 0
   private var line = 1
   private var lineStart = 0
+  /// A place on the current line whose column is known, so that a long line with many values is not
+  /// counted from its start for each of them.
+  private var mark = (index: 0, column: 1)
   private let root: TableBuilder
   private var current: TableBuilder
 
@@ -19,6 +22,7 @@ struct TOMLParser {
     try checkEncoding()
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { index = 3 }
     lineStart = index
+    mark = (index, 1)
     while true {
       skipBlanks()
       guard let byte = peek else { break }
@@ -40,17 +44,25 @@ struct TOMLParser {
     index + offset < bytes.count ? bytes[index + offset] : nil
   }
 
-  var position: TOMLPosition { position(at: index) }
+  var position: TOMLPosition {
+    mutating get {
+      let result = position(at: index)
+      mark = (index, result.column)
+      return result
+    }
+  }
 
   func position(at place: Int) -> TOMLPosition {
-    var column = 1
-    for byte in bytes[lineStart..<max(lineStart, min(place, bytes.count))]
-    where byte & 0xC0 != 0x80 { column += 1 }
+    var (start, column) = place >= mark.index ? mark : (lineStart, 1)
+    while start < min(place, bytes.count) {
+      if bytes[start] & 0xC0 != 0x80 { column += 1 }
+      start += 1
+    }
     return TOMLPosition(line: line, column: column)
   }
 
   func fail(_ message: String, at place: Int? = nil) -> TOMLError {
-    TOMLError(position: place.map { position(at: $0) } ?? position, message: message)
+    TOMLError(position: position(at: place ?? index), message: message)
   }
 
   /// The character at the cursor in words.
@@ -58,7 +70,8 @@ struct TOMLParser {
     guard let byte = peek else { return "the end of the file" }
     if byte == 0x0A || byte == 0x0D { return "the end of the line" }
     if byte < 0x20 || byte == 0x7F {
-      return "control character U+00\(byte < 16 ? "0" : "")\(String(byte, radix: 16, uppercase: true))"
+      return
+        "control character U+00\(byte < 16 ? "0" : "")\(String(byte, radix: 16, uppercase: true))"
     }
     let text = String(decoding: bytes[index..<min(index + 4, bytes.count)], as: UTF8.self)
     return "'\(text.first.map(String.init) ?? "?")'"
@@ -72,6 +85,7 @@ struct TOMLParser {
         if byte == 0x0A {
           line += 1
           lineStart = place + 1
+          mark = (lineStart, 1)
         }
         place += 1
         continue
@@ -85,6 +99,7 @@ struct TOMLParser {
     }
     line = 1
     lineStart = 0
+    mark = (0, 1)
   }
 
   mutating func skipBlanks() {
@@ -102,6 +117,7 @@ struct TOMLParser {
     }
     line += 1
     lineStart = index
+    mark = (index, 1)
     return true
   }
 
@@ -182,7 +198,8 @@ struct TOMLParser {
     }
     index += 1
     skipBlanks()
-    let item = try parseValue(depth: depth + 1)
+    // A dotted key nests as deep as it has parts.
+    let item = try parseValue(depth: depth + key.count)
     var target = table
     for (part, place) in key.dropLast() {
       switch target.nodes[part] {

@@ -76,7 +76,8 @@ extension TOMLParser {
     var place = 0
     if token[0] == UInt8(ascii: "+") || token[0] == UInt8(ascii: "-") { place = 1 }
     let sign = token[0] == UInt8(ascii: "-") ? "-" : ""
-    let wholeEnd = token[place...].firstIndex { !Self.isDigit($0) && $0 != UInt8(ascii: "_") }
+    let wholeEnd =
+      token[place...].firstIndex { !Self.isDigit($0) && $0 != UInt8(ascii: "_") }
       ?? token.count
     guard let whole = Self.digits(token[place..<wholeEnd], 10) else {
       throw fail("not a number: \(text(token))", at: start)
@@ -93,7 +94,8 @@ extension TOMLParser {
     var literal = sign + whole
     place = wholeEnd
     if token[place] == UInt8(ascii: ".") {
-      let end = token[(place + 1)...].firstIndex { !Self.isDigit($0) && $0 != UInt8(ascii: "_") }
+      let end =
+        token[(place + 1)...].firstIndex { !Self.isDigit($0) && $0 != UInt8(ascii: "_") }
         ?? token.count
       guard let fraction = Self.digits(token[(place + 1)..<end], 10) else {
         throw fail("a decimal point needs digits on both sides", at: start)
@@ -104,7 +106,8 @@ extension TOMLParser {
     if place < token.count, token[place] | 0x20 == UInt8(ascii: "e") {
       place += 1
       var exponentSign = ""
-      if place < token.count, token[place] == UInt8(ascii: "+") || token[place] == UInt8(ascii: "-") {
+      if place < token.count, token[place] == UInt8(ascii: "+") || token[place] == UInt8(ascii: "-")
+      {
         exponentSign = token[place] == UInt8(ascii: "-") ? "-" : ""
         place += 1
       }

@@ -44,7 +44,7 @@ private final class ServedArchive: Sendable {
 }
 
 /// A Part 10 file, read independently of the code under test.
-private struct Part10 {
+struct Part10 {
   let sopInstance: UID
   let transferSyntax: String
   let dataSet: [UInt8]

@@ -68,6 +68,49 @@ struct TOMLSuiteTests {
     }
   }
 
+  @Test("the levels of dotted keys in nested tables count together")
+  func dottedNesting() throws {
+    func nested(_ levels: Int) -> String {
+      String(repeating: "{ a.b.c.d.e = ", count: levels) + "1"
+        + String(repeating: " }", count: levels)
+    }
+    _ = try TOML.parse("x = " + nested(15))
+    #expect(throws: TOMLError.self) { try TOML.parse("x = " + nested(25)) }
+  }
+
+  @Test("the time for one long line grows no faster than the line", .timeLimit(.minutes(1)))
+  func longLine() throws {
+    let table = try TOML.parse("x = [" + String(repeating: "1,", count: 300_000) + "]")
+    guard case .array(let items)? = table["x"]?.value else {
+      Issue.record("no array")
+      return
+    }
+    #expect(items.count == 300_000)
+    #expect(items.last?.position == TOMLPosition(line: 1, column: 6 + 2 * 299_999))
+  }
+
+  @Test(
+    "the toml-decoder program tells valid from invalid by its exit status",
+    arguments: [
+      ("valid/spec-example-1.toml", 0), ("valid/comment/everywhere.toml", 0),
+      ("valid/spec-1.0.0/offset-date-time-0.toml", 0), ("invalid/table/duplicate-key-01.toml", 1),
+      ("invalid/encoding/bad-utf8-in-array.toml", 1),
+    ])
+  func program(_ name: String, _ status: Int32) throws {
+    let result = try ChildProcess.run(
+      Peers.product("toml-decoder"), standardInput: try bytes(name))
+    #expect(result.status == status)
+    if status == 0 {
+      let json = Self.folder.appending(path: name.dropLast(5) + ".json")
+      let wanted = try JSONSerialization.jsonObject(with: Data(contentsOf: json))
+      let found = try JSONSerialization.jsonObject(with: Data(result.standardOutput.utf8))
+      #expect(found as? NSDictionary == wanted as? NSDictionary)
+    } else {
+      #expect(result.standardOutput.isEmpty)
+      #expect(result.standardError.contains(#/^\d+:\d+: /#))
+    }
+  }
+
   @Test(
     "an error says where it is and what to do",
     arguments: [

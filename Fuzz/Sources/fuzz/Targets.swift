@@ -105,10 +105,14 @@ nonisolated(unsafe) let targets: [String: FuzzTarget] = [
     guard let dataSet = try? DataSet(decoding: bytes, as: syntax, limits: limits),
       let written = try? dataSet.encoded(as: syntax)
     else { return }
-    guard let again = try? DataSet(decoding: written, as: syntax) else {
+    // What is malformed may be mended as it is written; from then on nothing changes.
+    guard let again = try? DataSet(decoding: written, as: syntax),
+      let settled = try? again.encoded(as: syntax),
+      let last = try? DataSet(decoding: settled, as: syntax)
+    else {
       fatalError("the data set does not read back")
     }
-    promise((try? again.encoded(as: syntax)) == written, "the data set changes when read back")
+    promise((try? last.encoded(as: syntax)) == settled, "the data set changes when read back")
   },
 
   // The first byte chooses among the character sets, alone and as an extension.
@@ -141,5 +145,31 @@ nonisolated(unsafe) let targets: [String: FuzzTarget] = [
 
   "archive-file": { input in
     _ = ArchiveFileHeader.decode(Array(input)[...])
+  },
+
+  // The first byte chooses the separator and the encoding of a list file.
+  "list": { input in
+    guard let first = input.first else { return }
+    let bytes = Array(input.dropFirst())
+    let separator = Array(";,\t".utf8)[Int(first) % 3]
+    var reader = CSVReader(bytes[...], separator: separator, isWindows1252: first & 0x80 != 0)
+    do {
+      guard let heading = try reader.next() else { return }
+      var table = try ListTable(heading: heading, drop: Configuration.CSVDrop(directory: "/"))
+      var line = 1
+      while let fields = try reader.next() {
+        line += 1
+        try table.add(fields, line: line)
+      }
+      try table.check()
+    } catch {}
+  },
+
+  "list-proof": { input in
+    let bytes = Array(input)
+    if let found = try? CSVProof.trailer(of: bytes) {
+      promise(found.start >= 0 && found.start < bytes.count, "a trailer outside the file")
+    }
+    _ = try? CSVProof.sidecar(bytes)
   },
 ]

@@ -240,14 +240,9 @@ struct DataSetDecoder {
 
   /// The VR of an element whose encoding does not name it (PS3.5 annex A.1).
   static func implicitVR(_ tag: Tag, isSigned: Bool) -> VR {
-    guard let vr = DataDictionary.vr(tag) else { return .UN }
-    switch vr {
-    case .US:
-      guard let vrs = DataDictionary.entry(tag)?.vrs, vrs.count > 1 else { return .US }
-      if vrs.contains(.OW) { return .OW }
-      return isSigned ? .SS : .US
-    case .OB where DataDictionary.entry(tag)?.vrs.contains(.OW) == true: return .OW
-    default: return vr
-    }
+    guard let (vr, isOneOfSeveral) = DataDictionary.firstVR(tag) else { return .UN }
+    guard isOneOfSeveral else { return vr }
+    if DataDictionary.entry(tag)?.vrs.contains(.OW) == true { return .OW }
+    return vr == .US && isSigned ? .SS : vr
   }
 }

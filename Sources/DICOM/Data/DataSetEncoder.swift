@@ -1,7 +1,8 @@
 extension DataSet {
   /// The bytes of the data set in a transfer syntax (PS3.5 section 7).
   ///
-  /// Sequences and items are written with defined lengths, and values of odd length are padded.
+  /// Sequences and items are written with defined lengths, unless only an undefined one tells that
+  /// an element is a sequence, and values of odd length are padded.
   /// Group lengths that are present are corrected, none are added. A deflated transfer syntax is
   /// written as stored blocks: valid, but not compressed.
   /// - Throws: ``DataSetError/Reason/valueTooLong(length:limit:)`` beyond 32 bit lengths.
@@ -70,6 +71,11 @@ struct DataSetEncoder {
       appendHeader(element.tag, .UN, 0xFFFF_FFFF, encoding)
       for item in items { try append(item, of: element.tag, .implicitLittleEndian) }
       appendItemHeader(.sequenceDelimitationItem, 0, .implicitLittleEndian)
+    case .items(let items) where !encoding.isExplicitVR && DataDictionary.vr(element.tag) != .SQ:
+      // Only an undefined length tells that a private element is a sequence.
+      appendHeader(element.tag, .SQ, 0xFFFF_FFFF, encoding)
+      for item in items { try append(item, of: element.tag, encoding) }
+      appendItemHeader(.sequenceDelimitationItem, 0, encoding)
     case .items(let items):
       appendHeader(element.tag, .SQ, 0, encoding)
       let start = bytes.count

@@ -31,10 +31,19 @@ public enum DataDictionary {
   /// The VR for writing an element, or for reading it where the encoding does not name it: the
   /// only or first one of the dictionary, UL for group lengths, LO for private creators
   /// (PS3.5 section 7.8.1). Nil when unknown.
-  public static func vr(_ tag: Tag) -> VR? {
-    if tag.isGroupLength { return .UL }
-    if tag.isPrivate { return (0x10...0xFF).contains(tag.element) ? .LO : nil }
-    return firstVR(tag)
+  public static func vr(_ tag: Tag) -> VR? { firstVR(tag)?.vr }
+
+  /// The VR as ``vr(_:)`` gives it, and whether the element may have others.
+  static func firstVR(_ tag: Tag) -> (vr: VR, isOneOfSeveral: Bool)? {
+    if tag.isGroupLength { return (.UL, false) }
+    if tag.isPrivate { return (0x10...0xFF).contains(tag.element) ? (.LO, false) : nil }
+    let words =
+      table.bytes(HexKey(tag.packed))
+      ?? firstOfRepeating(tag).flatMap { table.bytes(HexKey($0.packed)) }
+    guard let words, words.count > 2 else { return nil }
+    let start = words.startIndex
+    guard let vr = VR(words[start], words[start + 1]) else { return nil }
+    return (vr, words[start + 2] == UInt8(ascii: "/"))
   }
 
   /// The tag with a keyword, such as `AccessionNumber`. Looks through the whole table.
@@ -61,11 +70,6 @@ public enum DataDictionary {
   private static let table = SortedTable(elementTable)
 
   private static func find(_ tag: Tag) -> Substring? { table.line(HexKey(tag.packed)) }
-
-  private static func firstVR(_ tag: Tag) -> VR? {
-    guard let line = find(tag) ?? firstOfRepeating(tag).flatMap(find) else { return nil }
-    return VR(rawValue: String(line.prefix(2)))
-  }
 
   /// The tag under which a repeating group or element is entered.
   private static func firstOfRepeating(_ tag: Tag) -> Tag? {

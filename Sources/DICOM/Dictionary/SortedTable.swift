@@ -11,6 +11,11 @@ struct SortedTable: Sendable {
 
   /// The words after the key of the line that starts with it.
   func line(_ key: some Collection<UInt8>) -> Substring? {
+    bytes(key).map { Substring(decoding: $0, as: UTF8.self) }
+  }
+
+  /// The same as bytes, for those who need no string.
+  func bytes(_ key: some Collection<UInt8>) -> Slice<UnsafeBufferPointer<UInt8>>? {
     let bytes = bytes
     var low = 0
     var high = bytes.count
@@ -22,7 +27,7 @@ struct SortedTable: Sendable {
       while bytes[end] != newline { end += 1 }
       switch Self.compare(key, bytes[start..<end]) {
       case 0:
-        return Substring(decoding: bytes[start..<end], as: UTF8.self).dropFirst(key.count + 1)
+        return bytes[(start + key.count + 1)..<end]
       case ..<0: high = start
       default: low = end + 1
       }

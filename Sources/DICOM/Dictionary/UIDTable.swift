@@ -249,7 +249,6 @@ let uidTable: StaticString = """
   1.2.840.10008.5.1.4.1.1.12.2 S XRayRadiofluoroscopicImageStorage X-Ray Radiofluoroscopic Image Storage
   1.2.840.10008.5.1.4.1.1.12.2.1 S EnhancedXRFImageStorage Enhanced XRF Image Storage
   1.2.840.10008.5.1.4.1.1.12.3 S! XRayAngiographicBiPlaneImageStorage X-Ray Angiographic Bi-Plane Image Storage
-  1.2.840.10008.5.1.4.1.1.12.77 C! - 
   1.2.840.10008.5.1.4.1.1.128 S PositronEmissionTomographyImageStorage Positron Emission Tomography Image Storage
   1.2.840.10008.5.1.4.1.1.128.1 S LegacyConvertedEnhancedPETImageStorage Legacy Converted Enhanced PET Image Storage
   1.2.840.10008.5.1.4.1.1.129 S! StandalonePETCurveStorage Standalone PET Curve Storage
@@ -289,7 +288,6 @@ let uidTable: StaticString = """
   1.2.840.10008.5.1.4.1.1.4.2 S MRSpectroscopyStorage MR Spectroscopy Storage
   1.2.840.10008.5.1.4.1.1.4.3 S EnhancedMRColorImageStorage Enhanced MR Color Image Storage
   1.2.840.10008.5.1.4.1.1.4.4 S LegacyConvertedEnhancedMRImageStorage Legacy Converted Enhanced MR Image Storage
-  1.2.840.10008.5.1.4.1.1.40 C! - 
   1.2.840.10008.5.1.4.1.1.481.1 S RTImageStorage RT Image Storage
   1.2.840.10008.5.1.4.1.1.481.10 S RTPhysicianIntentStorage RT Physician Intent Storage
   1.2.840.10008.5.1.4.1.1.481.11 S RTSegmentAnnotationStorage RT Segment Annotation Storage

@@ -88,6 +88,7 @@ final class MoveOperation {
           return true
         }
       }
+      association.server.services.retrieve?.willSend(instance)
       do throws(AssociationError) {
         let result = try outgoing!.store(instance, moveOriginator: originator)
         record(instance, result.status)

@@ -168,6 +168,14 @@ public protocol QueryProvider: Sendable {
 public protocol RetrieveProvider: Sendable {
   /// The objects the identifier names. An empty list is a success with no sub-operations.
   func plan(_ request: QueryRequest) throws(ServiceFailure) -> [StoredInstance]
+
+  /// Called before each sub-operation, on the association's thread: a place to wait, so that the
+  /// destination or the disk is not overrun. The default does nothing.
+  func willSend(_ instance: StoredInstance)
+}
+
+extension RetrieveProvider {
+  public func willSend(_ instance: StoredInstance) {}
 }
 
 /// An object in a file, with all it takes to send it without reading it.

@@ -190,7 +190,8 @@ public enum StatusWords {
     "beställd": .requested, "remiss mottagen": .requested, "bokad": .scheduled,
     "planerad": .scheduled, "ankommen": .arrived, "pågående": .started, "avslutad": .ended,
     "klar": .completed, "utförd": .completed, "preliminärsvar": .preliminary,
-    "preliminärt svar": .preliminary, "signerad": .signed, "definitivt signerad":
+    "preliminärt svar": .preliminary, "signerad": .signed,
+    "definitivt signerad":
       .definitivelySigned, "vilande": .onHold, "on hold": .onHold, "avbokad": .cancelled,
     "makulerad": .cancelled, "completed": .completed, "scheduled": .scheduled,
     "signed": .signed, "cancelled": .cancelled,

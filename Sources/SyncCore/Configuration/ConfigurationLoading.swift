@@ -27,20 +27,23 @@ extension Configuration {
     _ bytes: [UInt8], file: String
   ) throws(ConfigurationErrors) -> Configuration {
     let faults = FaultCollector(file: file)
-    let table: TOMLTable
-    do throws(TOMLError) {
-      table = try TOML.parse(bytes)
-    } catch {
-      faults.add(error.position, "", error.message)
-      throw ConfigurationErrors(errors: faults.errors)
-    }
-    let root = TableReader(table, path: "", at: TOMLPosition(line: 1, column: 1), faults)
-    var configuration = Configuration()
-    configuration.read(root)
-    root.finish()
+    let configuration = read(bytes, faults)
     if !faults.errors.isEmpty {
       throw ConfigurationErrors(
         errors: faults.errors.sorted { ($0.line, $0.column) < ($1.line, $1.column) })
+    }
+    return configuration
+  }
+
+  static func read(_ bytes: [UInt8], _ faults: FaultCollector) -> Configuration {
+    var configuration = Configuration()
+    do throws(TOMLError) {
+      let table = try TOML.parse(bytes)
+      let root = TableReader(table, path: "", at: TOMLPosition(line: 1, column: 1), faults)
+      configuration.read(root)
+      root.finish()
+    } catch {
+      faults.add(error.position, "", error.message)
     }
     return configuration
   }
@@ -135,7 +138,7 @@ extension Configuration {
     prefetch.sendableStatuses = images.strings(
       "sendable_statuses", prefetch.sendableStatuses.map(\.rawValue)
     ) { words.contains($0) ? nil : "one of \(words.joined(separator: ", "))" }
-      .compactMap(ExaminationStatus.init(rawValue:))
+    .compactMap(ExaminationStatus.init(rawValue:))
     images.finish()
   }
 
@@ -186,7 +189,8 @@ extension Configuration {
 
   private mutating func readPeers(_ root: TableReader) {
     for table in root.tables("peer") {
-      let name = table.requiredString("name", "the peer's name, as lists refer to it",
+      let name = table.requiredString(
+        "name", "the peer's name, as lists refer to it",
         check: Check.name)
       var peer = Peer(
         name: name,
@@ -241,15 +245,20 @@ extension Configuration {
       if list.prefetch, list.peer == nil {
         table.fault("prefetch", "needs a peer to fetch from")
       }
-      if let word = table.optionalString("priority", check: { text in
-        Priority.allCases.contains { $0.name == text } ? nil : "one of routine, urgent, stat"
-      }) {
+      if let word = table.optionalString(
+        "priority",
+        check: { text in
+          Priority.allCases.contains { $0.name == text } ? nil : "one of routine, urgent, stat"
+        })
+      {
         list.priority = Priority(word) ?? .routine
       }
       list.source = readSource(table.table("source"), id)
       if !list.source.directory.isEmpty,
-        let other = lists.first(where: { $0.source.directory == list.source.directory
-          && $0.source.pattern == list.source.pattern })
+        let other = lists.first(where: {
+          $0.source.directory == list.source.directory
+            && $0.source.pattern == list.source.pattern
+        })
       {
         table.fault("source", "reads the same files as the list \(other.id)")
       }
@@ -275,6 +284,13 @@ extension Configuration {
     for key in CSVColumns.defaults.keys.sorted() {
       drop.columns[key] = columns.string(key, drop.columns[key]!) {
         $0.isEmpty ? "the heading of a column" : nil
+      }
+    }
+    var headings: [String: String] = [:]
+    for key in CSVColumns.defaults.keys.sorted() {
+      let heading = drop.columns[key]!
+      if let other = headings.updateValue(key, forKey: heading) {
+        columns.fault(key, "has the same heading as \(other): \(TOMLText.quoted(heading))")
       }
     }
     columns.finish()

@@ -5,6 +5,8 @@ import TOML
 final class FaultCollector {
   let file: String
   private(set) var errors: [ConfigurationError] = []
+  /// Every key that was looked for, as `peer.port`: the schema, for the tests of its description.
+  private(set) var keys: Set<String> = []
 
   init(file: String) { self.file = file }
 
@@ -12,6 +14,18 @@ final class FaultCollector {
     errors.append(
       ConfigurationError(
         file: file, line: position.line, column: position.column, key: key, message: message))
+  }
+
+  /// - Parameter key: with the numbers of arrays of tables in it: `peer[2].port`.
+  func noteKey(_ key: String) {
+    var plain = ""
+    var isNumber = false
+    for character in key {
+      if character == "[" { isNumber = true }
+      if !isNumber { plain.append(character) }
+      if character == "]" { isNumber = false }
+    }
+    keys.insert(plain)
   }
 }
 
@@ -48,6 +62,7 @@ final class TableReader {
 
   private func take(_ key: String) -> TOMLItem? {
     known.insert(key)
+    faults.noteKey(name(key))
     return table[key]
   }
 
@@ -58,7 +73,7 @@ final class TableReader {
 
   static func shown(_ value: TOMLValue) -> String {
     switch value {
-    case .string(let text): "\"\(text.prefix(60))\""
+    case .string(let text): TOMLText.quoted(text.prefix(60))
     case .integer(let number): String(number)
     case .float(let number): String(number)
     case .boolean(let flag): String(flag)
@@ -92,7 +107,7 @@ final class TableReader {
     _ key: String, _ meaning: String, check: (String) -> String? = { _ in nil }
   ) -> String {
     if table[key] == nil {
-      known.insert(key)
+      _ = take(key)
       faults.add(position, name(key), "missing: \(meaning)")
       return ""
     }
@@ -133,7 +148,7 @@ final class TableReader {
 
   func optionalDuration(_ key: String, _ range: ClosedRange<Duration>) -> Duration? {
     guard table[key] != nil else {
-      known.insert(key)
+      _ = take(key)
       return nil
     }
     return duration(key, range.lowerBound, range)
@@ -245,19 +260,23 @@ func nearest(_ word: String, in known: Set<String>) -> String? {
   return best.0
 }
 
+/// Insertions, deletions, replacements and swaps of neighbours that turn one into the other.
 private func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
   guard a.count < 200, b.count < 200 else { return .max }
-  var row = Array(0...b.count)
-  for (i, x) in a.enumerated() {
-    var diagonal = row[0]
-    row[0] = i + 1
-    for (j, y) in b.enumerated() {
-      let replaced = diagonal + (x == y ? 0 : 1)
-      diagonal = row[j + 1]
-      row[j + 1] = min(replaced, row[j] + 1, row[j + 1] + 1)
+  var beforeLast: [Int] = []
+  var last = Array(0...b.count)
+  for i in a.indices {
+    var row = [i + 1]
+    for j in b.indices {
+      var cost = min(last[j] + (a[i] == b[j] ? 0 : 1), last[j + 1] + 1, row[j] + 1)
+      if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] {
+        cost = min(cost, beforeLast[j - 1] + 1)
+      }
+      row.append(cost)
     }
+    (beforeLast, last) = (last, row)
   }
-  return row[b.count]
+  return last[b.count]
 }
 
 /// Times as people write them: `90s`, `10m`, `1h30m`, `2d`, `250ms`.

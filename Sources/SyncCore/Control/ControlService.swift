@@ -153,7 +153,8 @@ public final class ControlService: Sendable {
 
   private func ping() -> JSONObject {
     [
-      "name": .string(facts.name), "version": .string(Version.text), "pid": JSONValue(Int(getpid())),
+      "name": .string(facts.name), "version": .string(Version.text),
+      "pid": JSONValue(Int(getpid())),
       "startedAt": JSONValue(facts.startedAt),
     ]
   }
@@ -182,7 +183,10 @@ public final class ControlService: Sendable {
       ("name", .string(facts.name)), ("version", .string(Version.text)),
       ("pid", JSONValue(Int(getpid()))), ("startedAt", JSONValue(facts.startedAt)),
       ("now", JSONValue(WallTime.now)),
-      ("state", .string(shown.isStopping ? "stopping" : shown.version == 0 ? "starting" : "running")),
+      (
+        "state",
+        .string(shown.isStopping ? "stopping" : shown.version == 0 ? "starting" : "running")
+      ),
       ("health", .string(critical ? "critical" : shown.alarms.isEmpty ? "ok" : "warning")),
       ("cycleInterval", .number(shown.interval.inSeconds)),
       ("nextCycle", JSONValue(shown.nextCycle)),

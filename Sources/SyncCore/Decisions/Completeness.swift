@@ -29,6 +29,14 @@ public struct ImageProgress: Hashable, Sendable {
   /// Whether it goes no further until a person has mended something.
   public var isBlocked: Bool { Self.isBlocked(by: reason) }
 
+  /// Whether anything but the times of looking differs.
+  func isNews(after old: ImageProgress) -> Bool {
+    var same = self
+    same.nextAttempt = old.nextAttempt
+    if old.verified != nil, verified != nil { same.verified = old.verified }
+    return same != old
+  }
+
   static func isBlocked(by reason: ImageReason?) -> Bool {
     switch reason?.code {
     case .uidMismatch, .ambiguous, .extraInArchive, .archiveRefused: true
@@ -141,7 +149,7 @@ public struct Completeness: Sendable {
         &new,
         ImageReason(.uidMismatch, "the list says study \(list), the source says \(source)"), now)
     case .failed(let code, let text):
-      stall(&new, ImageReason(code, text), now)
+      fail(&new, ImageReason(code, text), now)
     case .archiveOnly(let studyUID, let archived):
       new.resolvedStudyUID = studyUID
       new.archived = archived
@@ -230,6 +238,20 @@ public struct Completeness: Sendable {
     new.state = new.archived > 0 ? .partial : .none
     new.reason = reason
     new.nextAttempt = now + pause(after: new.attempts)
+  }
+
+  /// Nothing was seen, so nothing is known to have changed: what was complete stays complete, and
+  /// what was all there stays so, until a pass that sees says otherwise.
+  private func fail(_ new: inout ImageProgress, _ reason: ImageReason, _ now: WallTime) {
+    let state = new.state
+    let known = new.reason
+    stall(&new, reason, now)
+    if state == .complete {
+      new.state = state
+      new.reason = known
+    } else if new.expected == new.archived, new.archived > 0 {
+      new.state = state
+    }
   }
 
   /// Somebody must mend it: look again seldom, so that it goes on by itself once mended.

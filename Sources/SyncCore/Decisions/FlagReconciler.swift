@@ -68,6 +68,8 @@ public struct FlagReconciler: Sendable {
     public var members: [ExaminationKey: Priority]
     /// A person asked for this read and vouches for it: one absence is enough.
     public var isManual: Bool
+    /// Rows of the snapshot that could not be used: any absence may be one of them.
+    public var unusableRows: Int
     /// The size of the latest complete snapshot that was not empty; 0 if none is known.
     public var lastSize: Int
     /// In how many different complete snapshots in a row it has been empty, this one included.
@@ -75,13 +77,15 @@ public struct FlagReconciler: Sendable {
 
     public init(
       id: String, flag: String, state: State, members: [ExaminationKey: Priority],
-      isManual: Bool = false, lastSize: Int = 0, emptySnapshots: Int = 0
+      isManual: Bool = false, unusableRows: Int = 0, lastSize: Int = 0,
+      emptySnapshots: Int = 0
     ) {
       self.id = id
       self.flag = flag
       self.state = state
       self.members = members
       self.isManual = isManual
+      self.unusableRows = unusableRows
       self.lastSize = lastSize
       self.emptySnapshots = emptySnapshots
     }
@@ -296,6 +300,11 @@ private struct Work {
     plan.lists[name]!.owned += 1
     guard case .complete(let snapshot) = list.state else { return }
     plan.lists[name]!.absent += 1
+    if list.unusableRows > 0 {
+      plan.lists[name]!.holdReason =
+        "\(list.unusableRows) rows of the list could not be used: nothing is cleared for it"
+      return
+    }
     var kept = memory[key] ?? FlagMemory()
     if kept.absenceSnapshot != snapshot {
       kept.absences += 1

@@ -23,6 +23,8 @@ public struct ExaminationRecord: Hashable, Sendable {
   public var priority: Priority
   /// The peer that the images come from.
   public var source: String?
+  /// Changes when anything that the list says changes, so that an unchanged row costs no write.
+  public var digest: Int64 = 0
 
   public init(
     key: ExaminationKey, list: String?, flag: String?, portalFlag: String? = nil,
@@ -46,22 +48,5 @@ public struct ExaminationRecord: Hashable, Sendable {
     self.scheduled = scheduled
     self.priority = priority
     self.source = source
-  }
-
-  /// A number that changes when anything the lists say changes, so that an unchanged row costs no
-  /// write. Of our own making (FNV-1a) since Swift's hashes differ from run to run.
-  public var digest: Int64 {
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    func mix(_ text: String?) {
-      if var text {
-        text.withUTF8 { for byte in $0 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 } }
-      }
-      hash = (hash ^ (text == nil ? 0x1FF : 0x1FE)) &* 0x100_0000_01b3
-    }
-    for text in [
-      list, flag, referral, studyUID, patientID, status.rawValue, statusRaw, modality, description,
-      careUnit, scheduled, priority.name, source,
-    ] { mix(text) }
-    return Int64(bitPattern: hash)
   }
 }

@@ -26,7 +26,8 @@ extension Engine {
       }
       return FlagReconciler.ListView(
         id: list.id, flag: list.flag, state: readable, members: state.members,
-        isManual: state.isManual, lastSize: state.evidence.lastSize,
+        isManual: state.isManual, unusableRows: state.unusableRows,
+        lastSize: state.evidence.lastSize,
         emptySnapshots: state.evidence.emptySnapshots)
     }
     let now = clock.wall

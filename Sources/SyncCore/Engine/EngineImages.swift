@@ -97,7 +97,8 @@ extension Engine {
     lanes[lane]!.running += 1
     let post = self.post
     let stop = stopGate
-    jobs.run("images-\(lane)", lane: nil) {
+    // Local passes are short and many: one thread does them all.
+    jobs.run("images-\(lane)", lane: lane == Self.localLane ? "archive" : nil) {
       let result = pass.run(
         number: key.number, listStudyUID: identity?.studyUID, stop: stop
       ) { archived, expected in
@@ -121,7 +122,9 @@ extension Engine {
         guard let known = examinations[key], !stopGate.isOpen else { continue }
         guard let old = try ledger.progress(known.id) else { continue }
         let new = completeness.after(result.observation, old, status: known.status, now: now)
-        try ledger.recordProgress(known.id, new, now: now)
+        // That it was looked at once more and is as before is not worth a write: after a restart it
+        // is looked at again anyway.
+        if new.isNews(after: old) { try ledger.recordProgress(known.id, new, now: now) }
         if old.state != new.state || old.reason?.code != new.reason?.code
           || old.archived != new.archived || old.expected != new.expected
         {

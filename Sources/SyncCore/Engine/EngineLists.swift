@@ -17,7 +17,9 @@ extension Engine {
     var readAt: WallTime?
     var readAtMonotonic: MonotonicTime?
     var members: [ExaminationKey: Priority] = [:]
+    /// Rows left out: those that could not be used, and those of foreign care units.
     var refusedRows = 0
+    var unusableRows = 0
     var failure: String?
     var evidence: Ledger.ListEvidence
 
@@ -74,6 +76,8 @@ extension Engine {
   /// Takes a complete snapshot: records what is new in it. False when that could not be recorded.
   private func take(_ snapshot: ListSnapshot, _ id: String) -> Bool {
     let settings = lists[id]!.settings
+    // What the list's settings make of a row belongs to what may have changed.
+    let seed = settings.digest
     var members: [ExaminationKey: Priority] = [:]
     members.reserveCapacity(snapshot.rows.count)
     var refused = snapshot.refusedRows.count
@@ -84,15 +88,19 @@ extension Engine {
         continue
       }
       let key = ExaminationKey(system: settings.system, number: row.examination)
-      let record = self.record(row, key, settings)
-      members[key] = record.priority
-      guard let known = examinations[key] else {
-        changed.append(record)
+      let digest = row.digest(seed: seed)
+      let known = examinations[key]
+      // The usual case, and the one that must be cheap.
+      if let known, known.digest == digest, known.list == id {
+        members[key] = known.priority
         continue
       }
+      var record = self.record(row, key, settings)
+      record.digest = digest
+      members[key] = record.priority
       // Claimed by another list as well: the first one's row stands until it lets go.
-      if let other = known.list, other != id, lists[other]?.members[key] != nil { continue }
-      if known.digest != record.digest || known.list != id { changed.append(record) }
+      if let other = known?.list, other != id, lists[other]?.members[key] != nil { continue }
+      changed.append(record)
     }
     var evidence = lists[id]!.evidence
     if members.isEmpty {
@@ -120,6 +128,7 @@ extension Engine {
     if members.count > 0 { lists[id]!.evidence.lastSize = members.count }
     lists[id]!.members = members
     lists[id]!.refusedRows = refused
+    lists[id]!.unusableRows = snapshot.refusedRows.count
     lists[id]!.identity = snapshot.identity
     lists[id]!.snapshot = snapshot.snapshotID
     lists[id]!.asOf = snapshot.asOf

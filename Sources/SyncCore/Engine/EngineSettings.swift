@@ -29,6 +29,17 @@ public struct EngineSettings: Sendable {
       self.priority = priority
       self.statuses = statuses
     }
+
+    /// Changes with anything that decides what a row means; the same in every run.
+    var digest: UInt64 {
+      var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+      let words = statuses.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value.rawValue] }
+      for text in [id, system, flag, peer ?? "\u{1}", priority.name] + words {
+        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        hash = (hash ^ 0x1FE) &* 0x100_0000_01b3
+      }
+      return hash
+    }
   }
 
   public var name = "syncd"

@@ -21,7 +21,9 @@ extension Engine {
           snapshotAsOf: nil, rows: nil, refusedRows: 0, owned: report.owned,
           absent: report.absent, held: report.held.count, reason: report.holdReason))
     }
-    shown.peers = lanes.keys.filter { $0 != Self.localLane }.sorted().map { show($0, lanes[$0]!, now) }
+    shown.peers = lanes.keys.filter { $0 != Self.localLane }.sorted().map {
+      show($0, lanes[$0]!, now)
+    }
     shown.images = totals
     shown.portalReachable = portalReachable
     shown.portalReason = portalReason

@@ -197,7 +197,8 @@ public final class DIMSEPeer: ImageSource {
 extension ImageSourceError {
   /// The daemon is stopping: nothing is said about the peer.
   static var stopping: ImageSourceError {
-    ImageSourceError(.notStarted, "interrupted by a stop; it goes on after the start", isPeerDown: false)
+    ImageSourceError(
+      .notStarted, "interrupted by a stop; it goes on after the start", isPeerDown: false)
   }
 }
 
@@ -312,7 +313,8 @@ private struct Retrieve {
       let listed = outcome.failedInstances.count
       return ImageReason(
         .retrieveFailed,
-        "\(peer.name) sent \(arrived) of \(count) objects, \(max(failed, listed)) failed (\(status.code))")
+        "\(peer.name) sent \(arrived) of \(count) objects, \(max(failed, listed)) failed (\(status.code))"
+      )
     default:
       return ImageReason(
         .retrieveFailed, "\(peer.name) answered \(status), \(arrived) of \(count) objects sent")

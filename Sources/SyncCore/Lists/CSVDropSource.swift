@@ -9,7 +9,7 @@ public struct CSVDropSource: CollaborationListSource {
   private let clock: any EngineClock
 
   /// Larger files are refused: no list is that long.
-  static let largestFile = 256 << 20
+  static let largestFile = 64 << 20
   /// The clocks of two machines may differ by this much.
   static let clockTolerance: Duration = .seconds(300)
 
@@ -24,38 +24,81 @@ public struct CSVDropSource: CollaborationListSource {
   public func read(
     deadline: Deadline, previous: SnapshotIdentity?
   ) throws(ListReadError) -> ListReading {
-    let delivered = try newest()
-    let (path, identity) = (delivered.path, delivered.identity)
+    let path = try newest()
+    let file: FileDescriptor
+    do throws(SystemError) {
+      // Not to wait for a writer, should a pipe have come in its place.
+      file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK)
+    } catch {
+      throw ListReadError(path, "cannot be opened: \(error)")
+    }
+    // Of what is open, not of the name: another file may be renamed over it meanwhile.
+    var status = try Self.status(file, path)
+    let identity = Self.identity(path, status)
     if let previous, previous.text.hasPrefix(identity + "|") {
       // The same bytes: only their age can have changed what they are worth.
-      let made = WallTime(rfc3339: previous.text.dropFirst(identity.count + 1))
+      let made = WallTime(rfc3339: previous.text.dropFirst(identity.utf8.count + 1))
       if let made {
-        try checkAge(made, delivered)
+        try checkAge(made, path)
         return .unchanged
       }
     }
-    let bytes: [UInt8]
-    do throws(SystemError) {
-      bytes = try FileDescriptor.contents(of: path, atMost: Self.largestFile)
-    } catch {
-      throw ListReadError(path, "cannot be read: \(error)")
+    let bytes = try Self.contents(file, Int(status.st_size), path)
+    status = try Self.status(file, path)
+    guard Self.identity(path, status) == identity, bytes.count == status.st_size else {
+      throw ListReadError(path, "changed while it was read: rename complete files into the folder")
     }
-    var snapshot = try parse(bytes, delivered)
+    var snapshot = try parse(bytes, path, deadline)
     snapshot.identity = SnapshotIdentity("\(identity)|\(snapshot.asOf)")
     return .snapshot(snapshot)
   }
 
-  /// A file, what tells it and its sidecar from others, and when the later of them was written.
-  private struct Delivery {
-    var path: String
-    var identity: String
-    var written: WallTime
+  private static func status(
+    _ file: borrowing FileDescriptor, _ path: String
+  ) throws(ListReadError) -> stat {
+    var status = stat()
+    guard fstat(file.raw, &status) == 0 else {
+      throw ListReadError(path, "cannot be examined: \(SystemError.last("fstat"))")
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw ListReadError(path, "is not a file") }
+    guard status.st_size <= largestFile else {
+      throw ListReadError(path, "is larger than \(largestFile >> 20) MiB: no list is that long")
+    }
+    return status
   }
 
-  private static let sidecarSuffixes = [".json", ".meta"]
+  /// What tells a file from every other one, and from itself after a change.
+  private static func identity(_ path: String, _ status: stat) -> String {
+    let changed = status.st_mtim
+    return "\(path):\(status.st_dev):\(status.st_ino):\(status.st_size)"
+      + ":\(changed.tv_sec).\(changed.tv_nsec)"
+  }
+
+  /// The bytes of an open file, of a known size: read into place, so held once.
+  private static func contents(
+    _ file: borrowing FileDescriptor, _ size: Int, _ path: String
+  ) throws(ListReadError) -> [UInt8] {
+    let raw = file.raw
+    var problem: SystemError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
+      while filled < size {
+        let count = Glibc.read(raw, buffer.baseAddress! + filled, size - filled)
+        if count > 0 {
+          filled += count
+        } else if count == 0 {
+          break
+        } else if errno != EINTR {
+          problem = .last("read")
+          break
+        }
+      }
+    }
+    if let problem { throw ListReadError(path, "cannot be read: \(problem)") }
+    return bytes
+  }
 
   /// The newest file that matches, by when it was last written.
-  private func newest() throws(ListReadError) -> Delivery {
+  private func newest() throws(ListReadError) -> String {
     guard let folder = opendir(drop.directory) else {
       throw ListReadError(
         drop.directory, "cannot be read: \(SystemError.last("opendir"))")
@@ -83,30 +126,10 @@ public struct CSVDropSource: CollaborationListSource {
       throw ListReadError(
         drop.directory, "no file matches \(drop.pattern): has the robot delivered?")
     }
-    let path = "\(drop.directory)/\(best.name)"
-    var delivery = Delivery(
-      path: path, identity: "\(best.name):\(Self.identity(best.status))",
-      written: Self.written(best.status))
-    for suffix in Self.sidecarSuffixes {
-      var status = stat()
-      guard stat(path + suffix, &status) == 0 else { continue }
-      delivery.identity += ":\(Self.identity(status))"
-      delivery.written = max(delivery.written, Self.written(status))
-    }
-    return delivery
+    return "\(drop.directory)/\(best.name)"
   }
 
-  private static func identity(_ status: stat) -> String {
-    "\(status.st_dev):\(status.st_ino):\(status.st_size):\(status.st_mtim.tv_sec)"
-      + ".\(status.st_mtim.tv_nsec)"
-  }
-
-  private static func written(_ status: stat) -> WallTime {
-    WallTime(milliseconds: 0) + .seconds(status.st_mtim.tv_sec)
-  }
-
-  private func checkAge(_ made: WallTime, _ delivery: Delivery) throws(ListReadError) {
-    let path = delivery.path
+  private func checkAge(_ made: WallTime, _ path: String) throws(ListReadError) {
     let age = clock.wall - made
     if age > maxAge {
       throw ListReadError(
@@ -116,35 +139,26 @@ public struct CSVDropSource: CollaborationListSource {
     if .zero - age > Self.clockTolerance {
       throw ListReadError(path, "made at \(made), which is in the future: check the clocks")
     }
-    // No digest covers the time, but the file system's clock knows better than a damaged digit.
-    if made - delivery.written > Self.clockTolerance {
-      throw ListReadError(
-        path,
-        "made at \(made) according to its proof, yet written at \(delivery.written): the proof is "
-          + "damaged, or the clocks differ")
-    }
   }
 
   // MARK: - Content
 
   private func parse(
-    _ bytes: [UInt8], _ delivery: Delivery
+    _ bytes: [UInt8], _ path: String, _ deadline: Deadline
   ) throws(ListReadError) -> ListSnapshot {
-    let path = delivery.path
-    // Before the proof, which cannot be read in UTF-16 either.
     if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
       throw ListReadError("\(path):1", "is UTF-16: save it as UTF-8 or windows-1252")
     }
     let (proof, content) = try prove(bytes, path)
-    try checkAge(proof.generatedAt, delivery)
+    try checkAge(proof.generatedAt, path)
     var body = bytes[..<content]
     let hasMark = body.starts(with: [0xEF, 0xBB, 0xBF])
     if hasMark { body = body.dropFirst(3) }
     let isWindows =
       switch drop.encoding {
-      case .windows1252: !hasMark
+      case .windows1252: true
       case .utf8: false
-      case .auto: !hasMark && String(validating: body, as: UTF8.self) == nil
+      case .auto: !hasMark && (try? UTF8Span(validating: body.span)) == nil
       }
     var reader = CSVReader(body, separator: separator(body), isWindows1252: isWindows)
     do throws(CSVReader.Failure) {
@@ -157,12 +171,16 @@ public struct CSVDropSource: CollaborationListSource {
         let line = reader.line
         guard let fields = try reader.next() else { break }
         count += 1
+        if count % 1024 == 1, deadline.isPast {
+          throw CSVReader.Failure(line: line, message: "the time for reading the list was over")
+        }
         try table.add(fields, line: line)
       }
       guard count == proof.rows else {
         throw CSVReader.Failure(
           line: reader.line, message: "\(count) rows, but the proof says \(proof.rows)")
       }
+      try table.check()
       return ListSnapshot(
         snapshotID: "\(proof.generatedAt)/\(proof.sha256.prefix(16))", asOf: proof.generatedAt,
         rows: table.rows, refusedRows: table.refused, identity: SnapshotIdentity(""),
@@ -182,7 +200,7 @@ public struct CSVDropSource: CollaborationListSource {
       if let (found, start) = try CSVProof.trailer(of: bytes) {
         proof = found
         content = start
-      } else if let beside = sidecar(path) {
+      } else if let beside = try sidecar(path) {
         proof = try CSVProof.sidecar(beside)
       } else {
         throw .missing
@@ -206,9 +224,17 @@ public struct CSVDropSource: CollaborationListSource {
     return (proof, content)
   }
 
-  private func sidecar(_ path: String) -> [UInt8]? {
+  private static let sidecarSuffixes = [".json", ".meta"]
+
+  private func sidecar(_ path: String) throws(CSVProof.Fault) -> [UInt8]? {
     for suffix in Self.sidecarSuffixes {
-      if let bytes = try? FileDescriptor.contents(of: path + suffix, atMost: 65536) { return bytes }
+      do throws(SystemError) {
+        return try FileDescriptor.contents(of: path + suffix, atMost: 65536)
+      } catch {
+        guard error.code == ENOENT else {
+          throw .malformed("the file beside it cannot be read: \(error)")
+        }
+      }
     }
     return nil
   }
@@ -220,15 +246,9 @@ public struct CSVDropSource: CollaborationListSource {
     case .tab: return 0x09
     case .auto:
       // The one that parts the headings most often.
-      var isQuoted = false
-      var counts: [UInt8: Int] = [:]
-      for byte in body {
-        if byte == 0x22 { isQuoted.toggle() }
-        if byte == 0x0A { break }
-        if !isQuoted { counts[byte, default: 0] += 1 }
-      }
-      return [UInt8(ascii: ";"), UInt8(ascii: ","), 0x09].max {
-        counts[$0, default: 0] < counts[$1, default: 0]
+      let heading = body.prefix { $0 != 0x0A }
+      return [UInt8(ascii: ";"), UInt8(ascii: ","), 0x09].max { a, b in
+        heading.count { $0 == a } < heading.count { $0 == b }
       }!
     }
   }

@@ -35,15 +35,11 @@ struct CSVReader {
     while true {
       fields.append(try field(&endOfLine))
       guard index < bytes.endIndex else { break }
+      // A separator at the very end of the file stands before one more, empty, field.
       guard bytes[index] == separator else { break }
       index += 1
     }
-    if index < bytes.endIndex, bytes[index] == 0x0D {
-      guard index + 1 == bytes.endIndex || bytes[index + 1] == 0x0A else {
-        throw Failure(line: line, message: "a carriage return without a line feed")
-      }
-      index += 1
-    }
+    if index < bytes.endIndex, bytes[index] == 0x0D { index += 1 }
     if index < bytes.endIndex, bytes[index] == 0x0A { index += 1 }
     line += 1 + endOfLine
     return fields
@@ -54,7 +50,13 @@ struct CSVReader {
     let start = index
     while index < bytes.endIndex {
       let byte = bytes[index]
-      if byte == separator || byte == 0x0A || byte == 0x0D { break }
+      if byte == separator || byte == 0x0A { break }
+      if byte == 0x0D {
+        guard index + 1 == bytes.endIndex || bytes[index + 1] == 0x0A else {
+          throw Failure(line: line, message: "a carriage return without a line feed")
+        }
+        break
+      }
       if byte == 0x22 {
         throw Failure(
           line: line, message: "a quote in the middle of a field that has none around it")
@@ -84,11 +86,7 @@ struct CSVReader {
       }
       if byte == 0x0A { linesInside += 1 }
       content.append(byte)
-      guard content.count <= Self.longestField else {
-        throw Failure(
-          line: opened,
-          message: "a quote is opened and not closed within \(Self.longestField) bytes")
-      }
+      if content.count > Self.longestField { break }
     }
     throw Failure(line: opened, message: "a quote is opened and not closed")
   }
@@ -97,11 +95,14 @@ struct CSVReader {
     guard content.count <= Self.longestField else {
       throw Failure(line: line, message: "a field of more than \(Self.longestField) bytes")
     }
-    if content.contains(0) {
-      throw Failure(
-        line: line, message: "a NUL byte; is the file UTF-16? Save it as UTF-8 or windows-1252")
+    if content.contains(0) { throw Failure(line: line, message: "a NUL byte") }
+    if isWindows1252 {
+      guard let text = Windows1252.decode(content) else {
+        throw Failure(
+          line: line, message: "a byte that windows-1252 does not have: how was the file made?")
+      }
+      return text
     }
-    if isWindows1252 { return Windows1252.decode(content) }
     guard let text = String(validating: content, as: UTF8.self) else {
       throw Failure(line: line, message: "not UTF-8; is the file in windows-1252?")
     }
@@ -117,13 +118,15 @@ enum Windows1252 {
     0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0xFFFD, 0x017E, 0x0178,
   ]
 
-  static func decode(_ bytes: ArraySlice<UInt8>) -> String {
+  /// Nil where a byte stands for nothing: a replacement would be another identifier.
+  static func decode(_ bytes: ArraySlice<UInt8>) -> String? {
     if bytes.allSatisfy({ $0 < 0x80 }) { return String(decoding: bytes, as: UTF8.self) }
-    return String(
-      String.UnicodeScalarView(
-        bytes.map { byte in
-          let code = (0x80..<0xA0).contains(byte) ? upper[Int(byte) - 0x80] : UInt16(byte)
-          return Unicode.Scalar(code) ?? "\u{FFFD}"
-        }))
+    var text = String.UnicodeScalarView()
+    for byte in bytes {
+      let code = (0x80..<0xA0).contains(byte) ? upper[Int(byte) - 0x80] : UInt16(byte)
+      guard code != 0xFFFD, let scalar = Unicode.Scalar(code) else { return nil }
+      text.append(scalar)
+    }
+    return String(text)
   }
 }

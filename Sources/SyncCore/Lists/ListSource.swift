@@ -95,6 +95,30 @@ public struct ListRow: Hashable, Sendable {
     self.scheduled = scheduled
     self.priority = priority
   }
+
+  /// A number that changes when anything of the row does. Of our own making (FNV-1a), since Swift's
+  /// hashes differ from run to run.
+  func digest(seed: UInt64) -> Int64 {
+    var hash = seed
+    func mix(_ text: String?) {
+      guard var text else {
+        hash = (hash ^ 0x1FF) &* 0x100_0000_01b3
+        return
+      }
+      text.withUTF8 { for byte in $0 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 } }
+      hash = (hash ^ 0x1FE) &* 0x100_0000_01b3
+    }
+    mix(referral)
+    mix(studyUID)
+    mix(patientID)
+    mix(status)
+    mix(modality)
+    mix(description)
+    mix(careUnit)
+    mix(scheduled)
+    mix(priority)
+    return Int64(bitPattern: hash)
+  }
 }
 
 /// Why a list cannot be relied upon now.

@@ -3,39 +3,53 @@
 struct ListTable {
   private(set) var rows: [ListRow] = []
   private(set) var refused: [RefusedRow] = []
-  private let columns: [String: Int]
+  private let columns: Columns
+  /// The columns in which a spreadsheet does damage, with their names.
+  private let identifiers: [(place: Int, name: String)]
   private let width: Int
   private let numberLength: Int
   private var seen: [String: Int] = [:]
+  /// Numbers of digits alone that begin with a zero, and their lines.
+  private var zeroed: [(digits: String, line: Int)] = []
 
   typealias Failure = CSVReader.Failure
+
+  /// Where in a row each value stands.
+  private struct Columns {
+    var examination: Int
+    var referral, studyUID, patientID, status, modality, description: Int?
+    var careUnit, scheduled, priority: Int?
+  }
 
   init(heading: [String], drop: Configuration.CSVDrop) throws(Failure) {
     var places: [String: Int] = [:]
     for (index, name) in heading.enumerated() {
       let name = Self.trimmed(name).lowercased()
       if name.isEmpty { continue }
+      // Names from the file stay out of the errors: without headings, they are a patient's.
       guard places[name] == nil else {
-        // Not named: where the headings are missing, this is somebody's row.
-        throw Failure(
-          line: 1, message: "columns \(places[name]! + 1) and \(index + 1) have the same name")
+        throw Failure(line: 1, message: "column \(index + 1) is named like another one")
       }
       places[name] = index
     }
-    var columns: [String: Int] = [:]
-    for (meaning, name) in drop.columns {
-      if let place = places[name.lowercased()] { columns[meaning] = place }
+    func place(_ meaning: String) -> Int? {
+      drop.columns[meaning].flatMap { places[$0.lowercased()] }
     }
-    guard columns["examination"] != nil else {
-      // Only names from the configuration: where the headings are missing, the others are data.
-      let known = columns.sorted { $0.value < $1.value }.compactMap { drop.columns[$0.key] }
+    guard let examination = place("examination") else {
       throw Failure(
         line: 1,
         message: "none of the \(heading.count) columns is named "
-          + "\(drop.columns["examination"] ?? "?"); those known are: "
-          + (known.isEmpty ? "none; has it a line of headings?" : known.joined(separator: ", ")))
+          + "\(drop.columns["examination"] ?? "?"): is it the line with their names, and is the "
+          + "separator right?")
     }
-    self.columns = columns
+    columns = Columns(
+      examination: examination, referral: place("referral"), studyUID: place("study_uid"),
+      patientID: place("patient_id"), status: place("status"), modality: place("modality"),
+      description: place("description"), careUnit: place("care_unit"),
+      scheduled: place("scheduled"), priority: place("priority"))
+    identifiers = ["examination", "referral", "patient_id"].compactMap { meaning in
+      place(meaning).map { ($0, drop.columns[meaning] ?? meaning) }
+    }
     width = heading.count
     numberLength = drop.numberLength
   }
@@ -45,42 +59,47 @@ struct ListTable {
       throw Failure(
         line: line, message: "\(fields.count) fields, but the heading has \(width): cut or damaged")
     }
-    func value(_ meaning: String) -> String? {
-      columns[meaning].flatMap {
-        let text = Self.trimmed(fields[$0])
-        return text.isEmpty ? nil : text
+    func value(_ place: Int?) -> String? {
+      guard let place else { return nil }
+      let text = Self.trimmed(fields[place])
+      return text.isEmpty ? nil : text
+    }
+    for (place, name) in identifiers {
+      if let text = value(place), let damage = Self.spreadsheetDamage(text) {
+        throw Failure(line: line, message: "the \(name) \(damage)")
       }
     }
-    for meaning in ["examination", "referral", "patient_id", "study_uid"] {
-      if let text = value(meaning), let damage = Self.spreadsheetDamage(text, meaning) {
-        throw Failure(line: line, message: "the \(meaning) \(damage)")
-      }
-    }
-    guard let number = value("examination") else {
+    guard let number = value(columns.examination) else {
       refused.append(RefusedRow(line: line, reason: "no examination number"))
       return
     }
-    // What an Accession Number (SH) cannot hold can match nothing.
-    guard number.unicodeScalars.count <= 16 else {
+    guard
+      !number.unicodeScalars.contains(where: {
+        $0.value < 0x20 || (0x7F...0x9F).contains($0.value)
+      })
+    else {
+      refused.append(
+        RefusedRow(line: line, reason: "a control character in the examination number"))
+      return
+    }
+    let length = number.unicodeScalars.count
+    guard length <= 16 else {
+      // An Accession Number (SH) holds no more: such a row can match nothing.
       refused.append(RefusedRow(line: line, reason: "the examination number is longer than 16"))
       return
     }
-    guard number.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
-      refused.append(
-        RefusedRow(line: line, reason: "the examination number has a control character"))
-      return
-    }
-    if numberLength > 0, number.count != numberLength {
+    if numberLength > 0, length != numberLength {
       throw Failure(
         line: line,
-        message: "an examination number of \(number.count) characters, not \(numberLength): "
+        message: "an examination number of \(length) characters, not \(numberLength): "
           + "have zeros been lost?")
     }
     let row = ListRow(
-      examination: number, referral: value("referral"), studyUID: value("study_uid"),
-      patientID: value("patient_id"), status: value("status"), modality: value("modality"),
-      description: value("description"), careUnit: value("care_unit"),
-      scheduled: value("scheduled"), priority: value("priority"))
+      examination: number, referral: value(columns.referral), studyUID: value(columns.studyUID),
+      patientID: value(columns.patientID), status: value(columns.status),
+      modality: value(columns.modality), description: value(columns.description),
+      careUnit: value(columns.careUnit), scheduled: value(columns.scheduled),
+      priority: value(columns.priority))
     if let first = seen[number] {
       guard rows[first] == row else {
         throw Failure(
@@ -90,6 +109,27 @@ struct ListTable {
     }
     seen[number] = rows.count
     rows.append(row)
+    if number.utf8.first == 0x30, number.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) {
+      zeroed.append((number, line))
+    }
+  }
+
+  /// Looks at the rows together, once all are there.
+  ///
+  /// That zeros have been lost shows in one number only by its configured length: lists of mixed
+  /// lengths are real. But two numbers that differ in nothing else are one examination, twice.
+  func check() throws(Failure) {
+    for (digits, line) in zeroed {
+      var rest = digits[...]
+      while rest.utf8.first == 0x30 {
+        rest = rest.dropFirst()
+        guard !rest.isEmpty, seen[String(rest)] != nil else { continue }
+        throw Failure(
+          line: line,
+          message: "the \(identifiers[0].name) of another line is this one "
+            + "without its leading zeros: export it as text")
+      }
+    }
   }
 
   private static func trimmed(_ text: String) -> String {
@@ -101,24 +141,25 @@ struct ListTable {
     return String(decoding: bytes[start..<max(start, end)], as: UTF8.self)
   }
 
-  /// What a spreadsheet or a wrong encoding has done to an identifier, if anything.
-  private static func spreadsheetDamage(_ text: String, _ meaning: String) -> String? {
-    let bytes = Array(text.utf8)
+  /// What a spreadsheet has done to an identifier, if anything.
+  private static func spreadsheetDamage(_ text: String) -> String? {
     func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
-    if text.unicodeScalars.contains("\u{FFFD}") {
-      return "has a character that cannot be read: is the encoding the one configured?"
+    // Most identifiers are digits alone, or do not begin with one.
+    guard let first = text.utf8.first, isDigit(first), !text.utf8.allSatisfy(isDigit) else {
+      return nil
     }
-    guard let first = bytes.first, isDigit(first) else { return nil }
-    if meaning != "study_uid", let e = bytes.firstIndex(where: { $0 | 0x20 == 0x65 }),
-      e + 2 < bytes.count, bytes[e + 1] == UInt8(ascii: "+") || bytes[e + 1] == UInt8(ascii: "-"),
+    let bytes = Array(text.utf8)
+    if let e = bytes.firstIndex(where: { $0 | 0x20 == 0x65 }),
+      // Identifiers become large numbers, never small ones: E- is not a spreadsheet's doing.
+      e + 2 < bytes.count, bytes[e + 1] == UInt8(ascii: "+"),
       bytes[..<e].allSatisfy({ isDigit($0) || $0 == 0x2C || $0 == 0x2E }),
       bytes[(e + 2)...].allSatisfy(isDigit)
     {
       return "has become a number in a spreadsheet (1,23E+08): export it as text"
     }
-    if meaning != "study_uid", let mark = bytes.firstIndex(where: { $0 == 0x2C || $0 == 0x2E }),
-      mark + 1 < bytes.count, bytes[(mark + 1)...].allSatisfy({ $0 == 0x30 }),
-      bytes[..<mark].allSatisfy(isDigit)
+    if bytes.count > 2, bytes.last == 0x30,
+      bytes[bytes.count - 2] == 0x2C || bytes[bytes.count - 2] == 0x2E,
+      bytes.dropLast(2).allSatisfy(isDigit)
     {
       return "has become a number with a fraction in a spreadsheet: export it as text"
     }

@@ -92,16 +92,23 @@ final class LogSink: Sendable {
   private let descriptor: Int32
   private let journal: Mutex<Int32>
   private let isColoured: Bool
+  /// Whether lines carry their priority, for standard error that leads to the journal.
+  private let isPrefixed: Bool
   static let journalSocket = "/run/systemd/journal/socket"
 
   init(_ format: Log.Format, descriptor: Int32, journalPath: String = LogSink.journalSocket) {
     var format = format
     var socketDescriptor: Int32 = -1
+    var isPrefixed = false
     if case .journal = format {
       socketDescriptor = Self.connect(journalPath)
-      if socketDescriptor < 0 { format = .text }
+      if socketDescriptor < 0 {
+        format = .text
+        isPrefixed = true
+      }
     }
     self.format = format
+    self.isPrefixed = isPrefixed
     self.descriptor = descriptor
     journal = Mutex(socketDescriptor)
     isColoured = isatty(descriptor) == 1 && getenv("NO_COLOR") == nil
@@ -114,7 +121,8 @@ final class LogSink: Sendable {
     let fields = fields.map { (key: $0.key, value: Scrubber.scrub($0.value)) }
     switch format {
     case .none: return
-    case .text: emit(text(level, message, fields))
+    case .text:
+      emit((isPrefixed ? "<\(level.rawValue)>" : "") + text(level, message, fields))
     case .json: emit(json(level, message, fields))
     case .journal:
       let entry = Self.journalEntry(level, message, fields)
@@ -148,12 +156,13 @@ final class LogSink: Sendable {
   }
 
   private static func oneLine(_ text: String) -> String {
-    guard text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else {
-      return text
+    // U+0080 to U+009F too: a terminal takes U+009B for an escape sequence's beginning.
+    func isControl(_ scalar: Unicode.Scalar) -> Bool {
+      scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
     }
+    guard text.unicodeScalars.contains(where: isControl) else { return text }
     return String(
-      String.UnicodeScalarView(
-        text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : $0 }))
+      String.UnicodeScalarView(text.unicodeScalars.map { isControl($0) ? " " : $0 }))
   }
 
   private func json(

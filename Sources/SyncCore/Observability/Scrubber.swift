@@ -24,44 +24,58 @@ public enum Scrubber {
     var result: [UInt8] = []
     var index = 0
     while index < bytes.count {
-      guard isDigit(bytes[index]) else {
+      guard isDigit(bytes, index) else {
         result.append(bytes[index])
         index += 1
         continue
       }
-      var end = index
-      while end < bytes.count, isDigit(bytes[end]) || isJoint(bytes, end) { end += 1 }
-      let token = bytes[index..<end]
-      let isPartOfUID =
-        (index > 0 && bytes[index - 1] == 0x2E && index > 1 && isDigit(bytes[index - 2]))
-        || (end + 1 < bytes.count && bytes[end] == 0x2E && isDigit(bytes[end + 1]))
-      if !isPartOfUID, isPersonalNumber(token) {
+      if let end = number(bytes, at: index) {
         result += Array(replacement.utf8)
+        index = end
       } else {
-        result += token
+        let end = runEnd(bytes, index)
+        result += bytes[index..<end]
+        index = end
       }
-      index = end
     }
     return String(decoding: result, as: UTF8.self)
   }
 
-  private static func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
-
-  /// A hyphen or plus between digits.
-  private static func isJoint(_ bytes: [UInt8], _ index: Int) -> Bool {
-    (bytes[index] == 0x2D || bytes[index] == 0x2B) && index > 0 && isDigit(bytes[index - 1])
-      && index + 1 < bytes.count && isDigit(bytes[index + 1])
+  /// Where the personal number ends that begins at a run of digits; nil where none does.
+  ///
+  /// Only the run and the joint before its last four count: numbers that a hyphen merely follows
+  /// or precedes, as in file names, are found as well.
+  private static func number(_ bytes: [UInt8], at start: Int) -> Int? {
+    if start > 1, bytes[start - 1] == 0x2E, isDigit(bytes, start - 2) { return nil }
+    let end = runEnd(bytes, start)
+    let length = end - start
+    if length == 10 || length == 12 {
+      return !isDotted(bytes, end) && isPersonal(bytes[start..<end]) ? end : nil
+    }
+    guard length == 6 || length == 8, end < bytes.count, bytes[end] == 0x2D || bytes[end] == 0x2B
+    else { return nil }
+    let last = runEnd(bytes, end + 1)
+    guard last - end == 5, !isDotted(bytes, last) else { return nil }
+    return isPersonal(bytes[start..<end] + bytes[(end + 1)..<last]) ? last : nil
   }
 
-  private static func isPersonalNumber(_ token: ArraySlice<UInt8>) -> Bool {
-    let digits = token.filter(isDigit)
-    guard digits.count == 10 || digits.count == 12 else { return false }
-    if token.count != digits.count {
-      // The joint stands before the last four, or it is something else.
-      guard token.count == digits.count + 1, !isDigit(token[token.endIndex - 5]) else {
-        return false
-      }
-    }
+  private static func isDigit(_ bytes: [UInt8], _ index: Int) -> Bool {
+    index < bytes.count && bytes[index] >= 0x30 && bytes[index] <= 0x39
+  }
+
+  private static func runEnd(_ bytes: [UInt8], _ start: Int) -> Int {
+    var end = start
+    while isDigit(bytes, end) { end += 1 }
+    return end
+  }
+
+  /// A dot and a digit follow, as within a UID.
+  private static func isDotted(_ bytes: [UInt8], _ end: Int) -> Bool {
+    end < bytes.count && bytes[end] == 0x2E && isDigit(bytes, end + 1)
+  }
+
+  /// Ten or twelve digits whose month and day there are.
+  private static func isPersonal(_ digits: ArraySlice<UInt8>) -> Bool {
     let short = digits.suffix(10).map { Int($0) - 0x30 }
     let month = short[2] * 10 + short[3]
     let day = short[4] * 10 + short[5]

@@ -10,15 +10,17 @@ public struct SystemdNotifier: Sendable {
   public let watchdogInterval: Duration?
 
   public init(environment: (String) -> String? = { getenv($0).map { String(cString: $0) } }) {
-    path = environment("NOTIFY_SOCKET").flatMap { $0.hasPrefix("/") || $0.hasPrefix("@") ? $0 : nil }
+    path = environment("NOTIFY_SOCKET").flatMap {
+      $0.hasPrefix("/") || $0.hasPrefix("@") ? $0 : nil
+    }
     let isForUs = environment("WATCHDOG_PID").map { $0 == String(getpid()) } ?? true
     watchdogInterval = environment("WATCHDOG_USEC").flatMap { Int64($0) }.flatMap {
       isForUs && $0 > 0 ? .microseconds($0 / 2) : nil
     }
   }
 
-  public func ready(status: String) { send("READY=1\nSTATUS=\(status)") }
-  public func status(_ text: String) { send("STATUS=\(text)") }
+  public func ready(status: String) { send("READY=1\nSTATUS=\(Self.line(status))") }
+  public func status(_ text: String) { send("STATUS=\(Self.line(text))") }
   public func alive() { send("WATCHDOG=1") }
   public func stopping() { send("STOPPING=1\nSTATUS=stopping") }
 
@@ -28,6 +30,11 @@ public struct SystemdNotifier: Sendable {
     clock_gettime(CLOCK_MONOTONIC, &now)
     let microseconds = Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000
     send("RELOADING=1\nMONOTONIC_USEC=\(microseconds)")
+  }
+
+  /// A line end would begin another assignment.
+  private static func line(_ text: String) -> String {
+    String(text.map { $0.isNewline ? " " : $0 })
   }
 
   private func send(_ message: String) {
@@ -74,7 +81,8 @@ public enum SocketActivation {
       for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { unsetenv(name) }
     }
     func value(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
-    guard value("LISTEN_PID") == String(getpid()), let count = value("LISTEN_FDS").flatMap(Int.init),
+    guard value("LISTEN_PID") == String(getpid()),
+      let count = value("LISTEN_FDS").flatMap(Int.init),
       (1...64).contains(count)
     else { return [] }
     let names =

@@ -44,14 +44,7 @@ extension StoredInstance {
   var context: ProposedContext { ProposedContext(sopClass, [transferSyntax]) }
 }
 
+/// The bytes of a file anywhere.
 func fileContents(_ path: String) throws -> [UInt8] {
-  guard let file = fopen(path, "rb") else { throw NoPart10File(path: path) }
-  defer { fclose(file) }
-  var contents: [UInt8] = []
-  var buffer = [UInt8](repeating: 0, count: 1 << 16)
-  while true {
-    let count = fread(&buffer, 1, buffer.count, file)
-    if count == 0 { return contents }
-    contents += buffer[..<count]
-  }
+  try FileDescriptor.contents(of: path, atMost: 256 << 20)
 }

@@ -102,7 +102,9 @@ struct CompletenessTests {
 
   @Test("a pass that brought something starts the pauses anew")
   func advance() {
-    let stuck = run([(0, seen(10, missing: 9)), (1, seen(10, missing: 9)), (2, seen(10, missing: 9))])
+    let stuck = run([
+      (0, seen(10, missing: 9)), (1, seen(10, missing: 9)), (2, seen(10, missing: 9)),
+    ])
     #expect(stuck.attempts == 3)
     let advanced = completeness.after(
       seen(10, missing: 4, retrieved: true), stuck, status: .completed, now: start)
@@ -135,6 +137,19 @@ struct CompletenessTests {
     let progress = run([(0, seen(10, missing: 10, retrieved: true))])
     #expect(progress.reason?.code == .nothingArrived)
     #expect(progress.state == .none)
+  }
+
+  @Test("a source that does not answer takes nothing back of what was seen")
+  func sourceDown() {
+    let down = ImageObservation.failed(.peerUnavailable, "refused")
+    let complete = run([(0, seen(10)), (60, seen(10)), (660, down)])
+    #expect(complete.state == .complete && complete.reason == nil)
+    #expect(complete.verified == start + .seconds(60))
+    #expect(complete.nextAttempt == start + .seconds(690))
+    let verifying = run([(0, seen(10)), (60, down)])
+    #expect(verifying.state == .fetching && verifying.reason?.code == .peerUnavailable)
+    let some = run([(0, seen(10, missing: 4)), (60, down)])
+    #expect(some.state == .partial && some.reason?.code == .peerUnavailable)
   }
 
   @Test("a clock set back starts the stability window anew instead of ending it")

@@ -119,6 +119,21 @@ struct FlagReconcilerTests {
     #expect(world.flags().count == 2)
   }
 
+  @Test("clears nothing while rows of the list cannot be used: any of them may be the absent one")
+  func unusableRows() {
+    var world = World()
+    world.cycle([list("tmc", ["SE1", "SE2"])])
+    for snapshot in ["s2", "s3", "s4"] {
+      var damaged = list("tmc", ["SE1", "SE3"], snapshot: snapshot)
+      damaged.unusableRows = 1
+      world.cycle([damaged])
+    }
+    #expect(world.flags() == ["SE1": "tmc", "SE2": "tmc", "SE3": "tmc"])
+    #expect(world.plan.lists["tmc"]?.holdReason?.contains("could not be used") == true)
+    for snapshot in ["s5", "s6"] { world.cycle([list("tmc", ["SE1", "SE3"], snapshot: snapshot)]) }
+    #expect(world.flags() == ["SE1": "tmc", "SE3": "tmc"])
+  }
+
   @Test("one list's failure does not touch another list")
   func isolation() {
     var world = World()
@@ -135,7 +150,9 @@ struct FlagReconcilerTests {
   func move() {
     var world = World()
     world.cycle([list("tmc", ["SE1"]), list("dda", ["SE2"])])
-    world.cycle([list("tmc", ["SE9"], snapshot: "s2"), list("dda", ["SE1", "SE2"], snapshot: "s2")])
+    world.cycle([
+      list("tmc", ["SE9"], snapshot: "s2"), list("dda", ["SE1", "SE2"], snapshot: "s2"),
+    ])
     #expect(world.flags()["SE1"] == "dda")
     let write = world.plan.writes.first { $0.key == key("SE1") }
     #expect(write?.expected?.flag == "tmc")
@@ -151,7 +168,9 @@ struct FlagReconcilerTests {
     // Nor is one set before taken away or replaced.
     world.portal[key("SE1")] = ours("tmc")
     for snapshot in ["s2", "s3", "s4"] {
-      world.cycle([list("tmc", ["SE1"], snapshot: snapshot), list("dda", ["SE1"], snapshot: snapshot)])
+      world.cycle([
+        list("tmc", ["SE1"], snapshot: snapshot), list("dda", ["SE1"], snapshot: snapshot),
+      ])
     }
     #expect(world.flags() == ["SE1": "tmc"])
   }
@@ -164,7 +183,10 @@ struct FlagReconcilerTests {
     #expect(world.plan.deviations.isEmpty)
     // It stays flagged when one of them lets go, and is then the other's to clear.
     for snapshot in ["s2", "s3", "s4"] {
-      world.cycle([list("a", flag: "tmc", ["SE7"], snapshot: snapshot), list("b", flag: "tmc", ["SE1"], snapshot: snapshot)])
+      world.cycle([
+        list("a", flag: "tmc", ["SE7"], snapshot: snapshot),
+        list("b", flag: "tmc", ["SE1"], snapshot: snapshot),
+      ])
     }
     #expect(world.flags()["SE1"] == "tmc")
     #expect(world.portal[key("SE1")]?.list == "b")
@@ -362,7 +384,9 @@ struct FlagReconcilerTests {
         if !frozen {
           complete = numbers
           for number in keys(14) {
-            if numbers.contains(number) { proofs[number] = [] } else {
+            if numbers.contains(number) {
+              proofs[number] = []
+            } else {
               proofs[number, default: []].insert(snapshot)
             }
           }

@@ -62,11 +62,15 @@ struct EngineTests {
     #expect(world.engine.snapshot().lists[0].freshness == .warning)
     world.run(.seconds(360))
     #expect(world.engine.snapshot().lists[0].freshness == .critical)
-    #expect(world.engine.snapshot().alarms.contains { $0.code == "list_stale" && $0.severity == .critical })
+    #expect(
+      world.engine.snapshot().alarms.contains {
+        $0.code == "list_stale" && $0.severity == .critical
+      })
     #expect(try world.flags().count == 2)
   }
 
-  @Test("an examination that leaves its list loses its flag after two snapshots, also over a restart")
+  @Test(
+    "an examination that leaves its list loses its flag after two snapshots, also over a restart")
   func unflag() throws {
     let world = try Simulation()
     world.lists["tmc"]!.set(["SE1", "SE2"])
@@ -107,7 +111,8 @@ struct EngineTests {
     #expect(try world.flags() == ["SE2": "tmc"])
   }
 
-  @Test("a flag that the portal keeps is retried, listed as drift and an alarm; and gone once mended")
+  @Test(
+    "a flag that the portal keeps is retried, listed as drift and an alarm; and gone once mended")
   func drift() throws {
     let world = try Simulation()
     world.lists["tmc"]!.set(["SE1", "SE2"])
@@ -197,7 +202,8 @@ struct EngineTests {
     #expect(world.imaging.state.withLock { $0.asked } == 12)
   }
 
-  @Test("an examination becomes complete as soon as its status allows, without a wait for the recheck")
+  @Test(
+    "an examination becomes complete as soon as its status allows, without a wait for the recheck")
   func statusChange() throws {
     let world = try Simulation()
     world.imaging.add("SE1", objects: 5)
@@ -225,7 +231,8 @@ struct EngineTests {
     #expect(world.engine.snapshot().lists[0].refusedRows == 2)
   }
 
-  @Test("a cycle in which nothing has changed writes nothing, with new snapshots of equal content too")
+  @Test(
+    "a cycle in which nothing has changed writes nothing, with new snapshots of equal content too")
   func quiet() throws {
     let world = try Simulation()
     world.lists["tmc"]!.set((0..<100).map { "SE\($0)" })
@@ -275,7 +282,9 @@ struct EngineTests {
     var random = SplitMix(seed: seed)
     let world = try Simulation()
     let numbers = (0..<12).map { "SE\($0)" }
-    for number in numbers { world.imaging.add(number, objects: Int.random(in: 1...9, using: &random)) }
+    for number in numbers {
+      world.imaging.add(number, objects: Int.random(in: 1...9, using: &random))
+    }
     var wanted: [String: String] = [:]
     for _ in 0..<60 {
       for number in numbers where Int.random(in: 0..<6, using: &random) == 0 {

@@ -301,13 +301,12 @@ extension Simulation {
 }
 
 extension ListReadError {
-  static func simulated(_ text: String) -> ListReadError { ListReadError() }
+  static func simulated(_ text: String) -> ListReadError { ListReadError("simulated", text) }
 }
 
 extension ListSnapshot {
   static func simulated(_ id: String, asOf: WallTime, rows: [ListRow]) -> ListSnapshot {
-    ListSnapshot(
-      snapshotID: id, asOf: asOf, rows: rows, refusedRows: [], identity: SnapshotIdentity())
+    ListSnapshot(snapshotID: id, asOf: asOf, rows: rows, identity: SnapshotIdentity(id))
   }
 }
 
@@ -315,9 +314,6 @@ extension ListRow {
   static func simulated(
     _ number: String, status: String = "Utförd", careUnit: String? = nil
   ) -> ListRow {
-    ListRow(
-      examination: number, referral: nil, studyUID: nil, patientID: nil, patientName: nil,
-      status: status, modality: nil, description: nil, careUnit: careUnit, scheduled: nil,
-      priority: nil)
+    ListRow(examination: number, status: status, careUnit: careUnit)
   }
 }

@@ -14,12 +14,24 @@ extension EmbeddedArchive {
     configure: (inout ServerConfiguration) -> Void = { _ in },
     observe: @escaping @Sendable (ServerEvent) -> Void = { _ in }
   ) throws(SystemError) -> DICOMServer {
+    server(
+      on: try ListeningSocket(on: endpoint), destination: destination, configure: configure,
+      observe: observe)
+  }
+
+  /// ``server(on:destination:configure:observe:)`` on a socket that listens already.
+  public func server(
+    on listener: ListeningSocket,
+    destination: @escaping @Sendable (_ aeTitle: String) -> PeerAddress? = { _ in nil },
+    configure: (inout ServerConfiguration) -> Void = { _ in },
+    observe: @escaping @Sendable (ServerEvent) -> Void = { _ in }
+  ) -> DICOMServer {
     var server = ServerConfiguration(
       aeTitle: configuration.aeTitle, contextPolicy: Self.contextPolicy, destination: destination,
       identity: configuration.identity)
     configure(&server)
-    return try DICOMServer(
-      on: endpoint, configuration: server,
+    return DICOMServer(
+      on: listener, configuration: server,
       services: DICOMServices(storage: self, query: self, retrieve: self), observe: observe)
   }
 

@@ -1,0 +1,63 @@
+import DICOM
+import Platform
+
+extension EngineSettings {
+  /// What the engine is to know of a configuration.
+  public init(_ configuration: Configuration) {
+    self.init()
+    let cycle = configuration.cycle
+    name = configuration.daemon.name
+    lists = configuration.lists.map { list in
+      List(
+        id: list.id, system: list.system, flag: list.flag, peer: list.peer,
+        prefetches: list.prefetch, priority: list.priority, statuses: configuration.statuses)
+    }
+    budgets = Dictionary(uniqueKeysWithValues: configuration.peers.map { ($0.name, $0.budget) })
+    interval = cycle.interval
+    listTimeout = cycle.listTimeout
+    grace = min(.seconds(2), cycle.listTimeout)
+    warnMissed = cycle.warnMissedCycles
+    criticalMissed = cycle.criticalMissedCycles
+    flags = FlagReconciler.Policy(
+      source: configuration.daemon.name, adoptedSources: Set(configuration.portal.adoptedSources),
+      absenceSnapshots: cycle.absenceSnapshots, emptyListSnapshots: cycle.emptyListSnapshots,
+      brakeMinimum: cycle.brakeMinimum, brakePercent: cycle.brakePercent,
+      retryMinimum: cycle.writeRetry, retryMaximum: cycle.writeRetryMaximum,
+      alarmAfter: cycle.writeAlarmAfter)
+    images = Completeness.Policy(
+      stability: configuration.prefetch.stability, retryMinimum: configuration.prefetch.retry,
+      retryMaximum: configuration.prefetch.retryMaximum, recheck: configuration.prefetch.recheck,
+      sendable: Set(configuration.prefetch.sendableStatuses))
+    careUnits = Set(configuration.scope.careUnits)
+    acceptsUnknownCareUnit = configuration.scope.acceptUnknownCareUnit
+    retention = configuration.daemon.retention
+  }
+}
+
+extension EngineSurroundings {
+  /// The lists and peers of a configuration, around a portal and an archive.
+  public init(
+    _ configuration: Configuration, portal: any Portal, archive: any ImageArchive
+  ) {
+    var lists: [String: any CollaborationListSource] = [:]
+    for list in configuration.lists {
+      lists[list.id] = CSVDropSource(
+        list.source, maxAge: list.source.maxAge ?? configuration.cycle.interval * 2)
+    }
+    var sources: [String: any ImageSource] = [:]
+    for peer in configuration.peers {
+      sources[peer.name] = DIMSEPeer(
+        DIMSEPeer.Options(
+          name: peer.name,
+          address: PeerAddress(
+            host: peer.host, port: UInt16(peer.port), calledAE: peer.aeTitle,
+            callingAE: peer.callingAETitle ?? configuration.archive.aeTitle),
+          timeouts: AssociationTimeouts(
+            connect: peer.connectTimeout, association: peer.associationTimeout,
+            response: peer.responseTimeout, move: peer.moveIdleTimeout),
+          destination: configuration.archive.aeTitle,
+          finestLevel: QueryLevel(rawValue: peer.retrieveLevel.rawValue.uppercased()) ?? .image))
+    }
+    self.init(portal: portal, archive: archive, lists: lists, sources: sources)
+  }
+}

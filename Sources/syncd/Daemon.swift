@@ -1,0 +1,337 @@
+import DICOM
+import Glibc
+import Platform
+import SyncCore
+import Synchronization
+import Varlink
+
+/// The parts of the daemon put together: portal, archive, ledger, engine and sockets.
+final class Daemon: Sendable {
+  private struct Current: Sendable {
+    var configuration: Configuration
+    var loadedAt: WallTime
+  }
+
+  private let file: String?
+  private let current: Mutex<Current>
+  private let reloading = Mutex(())
+  private let log: Log
+  private let notifier = SystemdNotifier()
+  private let loop: EngineLoop
+  private let portal: EmbeddedPortal
+  private let archive: EmbeddedArchive
+  private let dicom: DICOMServer
+  private let control: Monitor<VarlinkServer?>
+  private let archiveFacts: Monitor<ArchiveFacts?>
+  private let startedAt = WallTime.now
+  /// What can only be changed by a restart, as it was at the start.
+  private let fixed: Configuration
+  private let sockets: Mutex<[(name: String, socket: ListeningSocket)]>
+
+  private var ledgerPath: String { fixed.daemon.stateDirectory + "/ledger.sqlite" }
+
+  init(_ configuration: Configuration, file: String?) throws {
+    self.file = file
+    fixed = configuration
+    current = Mutex(Current(configuration: configuration, loadedAt: startedAt))
+    let log = Log(Self.format(configuration.log.format), level: Self.level(configuration.log.level))
+    self.log = log
+    log.notice(
+      "starting", ["version": Version.text, "configuration": file ?? "defaults, no file"])
+    try Self.makeDirectory(configuration.daemon.stateDirectory)
+    let notifier = self.notifier
+    let heartbeat = notifier.watchdogInterval ?? .seconds(15)
+    loop = EngineLoop(heartbeat: heartbeat) { notifier.alive() }
+    portal = try EmbeddedPortal(path: configuration.daemon.stateDirectory + "/portal.sqlite")
+    archive = try EmbeddedArchive.open(
+      EmbeddedArchive.Configuration(
+        directory: configuration.archiveDirectory, aeTitle: configuration.archive.aeTitle,
+        minimumFree: configuration.archive.minimumFree)
+    ) { event in Self.report(event, log) }
+    control = Monitor(nil)
+    archiveFacts = Monitor(nil)
+    let given = SocketActivation.take()
+    sockets = Mutex(given)
+    dicom = try Self.server(configuration, archive, given, log)
+  }
+
+  // MARK: - Running
+
+  /// Runs until ``stop()``.
+  func run() throws {
+    let configuration = fixed
+    let loop = self.loop
+    let ledger = try Ledger(path: ledgerPath)
+    let engine = try Engine(
+      settings: EngineSettings(configuration),
+      surroundings: EngineSurroundings(configuration, portal: portal, archive: archive),
+      ledger: ledger, clock: SystemClock(), jobs: ThreadJobs(), log: log, stop: loop.stopGate
+    ) { loop.post($0) }
+    refreshArchiveFacts()
+    dicom.start()
+    try openSockets()
+    log.notice(
+      "ready",
+      [
+        "lists": "\(configuration.lists.count)", "peers": "\(configuration.peers.count)",
+        "archive": "\(configuration.archive.aeTitle) port \(dicom.port)",
+      ])
+    notifier.ready(status: statusText())
+    startRefreshing()
+    defer { shutDown() }
+    try loop.run(engine)
+  }
+
+  /// Asks for the end; ``run()`` returns when what is under way has ended or had its time.
+  func stop() {
+    log.notice("stopping")
+    notifier.stopping()
+    loop.stop()
+  }
+
+  private func shutDown() {
+    _ = control.read { $0 }?.stop(deadline: .after(.seconds(2)))
+    dicom.stop(grace: .seconds(5))
+    archive.close()
+    log.notice("stopped")
+  }
+
+  /// Keeps what is shown of the archive fresh, apart from everybody who asks.
+  private func startRefreshing() {
+    WorkThread.start("facts") { [self] in
+      while !loop.stopGate.wait(until: .after(.seconds(2))) {
+        refreshArchiveFacts()
+        notifier.status(statusText())
+      }
+    }
+  }
+
+  private func refreshArchiveFacts() {
+    let refusal = archive.refusal
+    guard let statistics = try? archive.statistics() else { return }
+    let facts = ArchiveFacts(
+      aeTitle: fixed.archive.aeTitle, port: Int(dicom.port), objects: statistics.objects,
+      bytes: statistics.bytes, freeBytes: statistics.freeBytes, conflicts: statistics.conflicts,
+      associations: dicom.associationCount, isRefusing: refusal != nil)
+    archiveFacts.update { $0 = facts }
+  }
+
+  private func statusText() -> String {
+    let shown = loop.snapshot
+    let images = shown.images
+    return
+      "\(shown.lists.count) lists, \(shown.flags) flags, images complete for \(images.complete) of "
+      + "\(images.none + images.fetching + images.partial + images.complete), "
+      + "\(shown.alarms.count) alarms"
+  }
+
+  // MARK: - Sockets
+
+  private func openSockets() throws {
+    let settings = fixed.control
+    let loop = self.loop
+    let archiveFacts = self.archiveFacts
+    let facts = DaemonFacts(
+      name: fixed.daemon.name, startedAt: startedAt, ledgerPath: ledgerPath,
+      adminGroup: settings.adminGroup, monitorGroup: settings.monitorGroup,
+      archive: { archiveFacts.read { $0 } }, portalKind: portal.kind,
+      configuration: { [self] in configurationFacts() }, reload: { [self] in reload() })
+    var options = VarlinkServer.Options()
+    options.connectionsPerUser = settings.connectionsPerUser
+    options.idleTimeout = settings.idleTimeout
+    let log = self.log
+    let server = VarlinkServer(
+      service: try ControlService(engine: loop, facts: facts, log: log).service(),
+      options: options
+    ) { event in log.debug("control", ["event": "\(event)"]) }
+    let given = sockets.withLock { $0 }
+    for (label, path, group) in [
+      (ControlService.controlSocket, settings.socket, settings.adminGroup),
+      (ControlService.monitorSocket, settings.monitorSocket, settings.monitorGroup),
+    ] {
+      if let socket = given.first(where: { $0.name == label })?.socket {
+        server.listen(on: socket, label: label)
+      } else {
+        server.listen(on: try Self.bind(path, group), label: label)
+      }
+    }
+    control.update { $0 = server }
+  }
+
+  private static func bind(_ path: String, _ group: String) throws -> ListeningSocket {
+    let folder = path.split(separator: "/").dropLast().map { "/" + $0 }.joined()
+    if !folder.isEmpty, access(folder, F_OK) != 0 {
+      try makeDirectory(folder, mode: 0o755)
+    }
+    let socket = try ListeningSocket(on: .unix(path: path), mode: 0o660)
+    if let gid = UserDatabase.group(named: group) { _ = chown(path, uid_t.max, gid) }
+    return socket
+  }
+
+  private static func makeDirectory(_ path: String, mode: mode_t = 0o700) throws {
+    var made = ""
+    for part in path.split(separator: "/") {
+      made += "/" + part
+      guard mkdir(made, mode) != 0, errno != EEXIST else {
+        if errno != EEXIST { _ = chmod(made, mode) }
+        continue
+      }
+      if access(made, F_OK) != 0 { throw SystemError.last("mkdir", made) }
+    }
+  }
+
+  private static func server(
+    _ configuration: Configuration, _ archive: EmbeddedArchive,
+    _ given: [(name: String, socket: ListeningSocket)], _ log: Log
+  ) throws -> DICOMServer {
+    let settings = configuration.archive
+    let networks = settings.allowFrom.compactMap { NetworkRange($0) }
+    let peers = configuration.peers
+    func configure(_ server: inout ServerConfiguration) {
+      server.mostAssociations = settings.maxAssociations
+      server.maximumPDULength = UInt32(clamping: settings.maxPDU)
+      if !settings.allowCalling.isEmpty { server.allowedCallingAEs = Set(settings.allowCalling) }
+      if !networks.isEmpty {
+        server.admitsHost = { host in networks.contains { $0.contains(host) } }
+      }
+    }
+    let destination: @Sendable (String) -> PeerAddress? = { title in
+      peers.first { $0.aeTitle == title }.map {
+        PeerAddress(
+          host: $0.host, port: UInt16($0.port), calledAE: $0.aeTitle, callingAE: settings.aeTitle)
+      }
+    }
+    let observe: @Sendable (ServerEvent) -> Void = { Self.report($0, log) }
+    if let socket = given.first(where: { $0.name == "dicom" })?.socket {
+      return archive.server(
+        on: socket, destination: destination, configure: configure, observe: observe)
+    }
+    return try archive.server(
+      on: .tcp(host: settings.listen, port: UInt16(settings.port)), destination: destination,
+      configure: configure, observe: observe)
+  }
+
+  // MARK: - Configuration
+
+  private func configurationFacts() -> ConfigurationFacts {
+    let now = current.withLock { $0 }
+    return ConfigurationFacts(
+      file: file, loadedAt: now.loadedAt, toml: now.configuration.rendered(),
+      flagLabels: Dictionary(
+        now.configuration.flags.map { ($0.id, $0.label) }, uniquingKeysWith: { first, _ in first }))
+  }
+
+  /// Reads the configuration again and takes over what can be without a restart. A file that is
+  /// wrong changes nothing.
+  @discardableResult
+  func reload() -> ReloadOutcome {
+    reloading.withLock { _ in
+      notifier.reloading()
+      defer { notifier.ready(status: statusText()) }
+      let new: Configuration
+      do throws(ConfigurationErrors) {
+        new =
+          try file.map { (path) throws(ConfigurationErrors) in
+            try Configuration.load(path: path)
+          } ?? Configuration()
+      } catch {
+        let errors = error.errors.map(\.description)
+        log.error(
+          "the new configuration is wrong; the old one stays",
+          ["errors": errors.joined(separator: "; ")])
+        loop.post(.reloadFailed("not taken over: \(errors[0])"))
+        return .invalid(errors)
+      }
+      let (applied, needsRestart) = differences(new)
+      let answer = Answer<Bool>()
+      loop.post(
+        .reconfigure(
+          EngineSettings(new), EngineSurroundings(new, portal: portal, archive: archive), answer))
+      _ = answer.wait(until: .after(.seconds(10)))
+      log.setLevel(Self.level(new.log.level))
+      current.withLock { $0 = Current(configuration: new, loadedAt: .now) }
+      log.notice(
+        "configuration taken over",
+        [
+          "changed": applied.joined(separator: " "),
+          "needs_restart": needsRestart.joined(separator: " "),
+        ])
+      return .applied(applied, needsRestart: needsRestart)
+    }
+  }
+
+  private func differences(_ new: Configuration) -> (applied: [String], needsRestart: [String]) {
+    let old = current.withLock { $0.configuration }
+    var applied: [String] = []
+    if old.cycle != new.cycle { applied.append("cycle") }
+    if old.prefetch != new.prefetch { applied.append("prefetch") }
+    if old.scope != new.scope { applied.append("scope") }
+    if old.portal != new.portal { applied.append("portal") }
+    if old.flags != new.flags { applied.append("flag") }
+    if old.peers != new.peers { applied.append("peer") }
+    if old.lists != new.lists { applied.append("list") }
+    if old.statuses != new.statuses { applied.append("statuses") }
+    if old.log.level != new.log.level { applied.append("log.level") }
+    var needsRestart: [String] = []
+    if fixed.daemon != new.daemon { needsRestart.append("daemon") }
+    if fixed.archive != new.archive { needsRestart.append("archive") }
+    if fixed.control != new.control { needsRestart.append("control") }
+    if fixed.log.format != new.log.format { needsRestart.append("log.format") }
+    return (applied, needsRestart)
+  }
+
+  // MARK: - Log
+
+  private static func format(_ format: Configuration.Log.Format) -> Log.Format {
+    switch format {
+    case .auto: Log.automaticFormat()
+    case .text: .text
+    case .json: .json
+    case .journal: .journal
+    }
+  }
+
+  private static func level(_ level: Configuration.Log.Level) -> Log.Level {
+    switch level {
+    case .debug: .debug
+    case .info: .info
+    case .notice: .notice
+    case .warning: .warning
+    case .error: .error
+    }
+  }
+
+  private static func report(_ event: ArchiveEvent, _ log: Log) {
+    switch event {
+    case .diskRecovered, .indexRecovered: log.notice("archive", ["event": event.description])
+    case .recovered, .conflict, .refused: log.warning("archive", ["event": event.description])
+    default: log.error("archive", ["event": event.description])
+    }
+  }
+
+  private static func report(_ event: ServerEvent, _ log: Log) {
+    switch event {
+    case .accepted(let peer):
+      log.debug("association accepted", ["ae_title": peer.callingAE, "host": peer.peerHost])
+    case .ended(let peer, nil):
+      log.debug("association released", ["ae_title": peer.callingAE, "host": peer.peerHost])
+    case .ended(let peer, let error?):
+      log.warning(
+        "association ended",
+        ["ae_title": peer.callingAE, "host": peer.peerHost, "reason": error.description])
+    case .rejected(let calling, let called, let host, let rejection):
+      log.warning(
+        "association rejected",
+        [
+          "calling": calling, "called": called, "host": host,
+          "reason": rejection.description,
+        ])
+    case .refusedHost(let host): log.warning("connection refused", ["host": host])
+    case .overloaded(let host): log.warning("too many connections", ["host": host])
+    case .failed(let host, let error):
+      log.info("no association", ["host": host, "reason": error.description])
+    case .listenerFailed(let error):
+      log.error("the DICOM listener failed", ["reason": error.description])
+    }
+  }
+}

@@ -27,7 +27,8 @@ public struct MonotonicTime: Hashable, Comparable, Sendable {
   }
 
   public static func - (a: MonotonicTime, b: MonotonicTime) -> Duration {
-    .nanoseconds(a.nanoseconds - b.nanoseconds)
+    let (difference, overflow) = a.nanoseconds.subtractingReportingOverflow(b.nanoseconds)
+    return .nanoseconds(overflow ? (a < b ? Int64.min : .max) : difference)
   }
 }
 
@@ -61,9 +62,9 @@ public struct Deadline: Sendable, Hashable {
   /// The argument poll(2) wants: milliseconds rounded up, -1 for never.
   public var pollMilliseconds: Int32 {
     guard let time else { return -1 }
-    let left = time.nanoseconds - MonotonicTime.now.nanoseconds
+    let left = (time - .now).wholeNanoseconds
     if left <= 0 { return 0 }
-    return Int32(clamping: (left + 999_999) / 1_000_000)
+    return Int32(clamping: (left - 1) / 1_000_000 + 1)
   }
 
   /// The earlier of two deadlines.

@@ -11,7 +11,11 @@ public struct NetworkRange: Hashable, Sendable {
     guard parts.count <= 2, let bytes = Self.address(String(parts[0])) else { return nil }
     self.bytes = bytes
     if parts.count == 2 {
-      guard let length = Int(parts[1]), (0...bytes.count * 8).contains(length) else { return nil }
+      guard parts[1].utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), var length = Int(parts[1])
+      else { return nil }
+      // A mapped address counts as IPv4: its network's length is told from the IPv6 one's start.
+      if bytes.count == 4, parts[0].utf8.contains(UInt8(ascii: ":")) { length -= 96 }
+      guard (0...bytes.count * 8).contains(length) else { return nil }
       prefix = length
     } else {
       prefix = bytes.count * 8
@@ -19,8 +23,10 @@ public struct NetworkRange: Hashable, Sendable {
   }
 
   /// Whether a numeric address lies in it. An IPv4 address mapped into IPv6 counts as IPv4.
+  /// An interface's name after the address (`fe80::1%eth0`) counts for nothing.
   public func contains(_ address: String) -> Bool {
-    guard let other = Self.address(address), other.count == bytes.count else { return false }
+    let numeric = String(address.prefix { $0 != "%" })
+    guard let other = Self.address(numeric), other.count == bytes.count else { return false }
     let whole = prefix / 8
     guard other.prefix(whole) == bytes.prefix(whole) else { return false }
     let bits = prefix % 8

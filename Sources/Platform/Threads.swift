@@ -103,7 +103,7 @@ public final class Monitor<State>: @unchecked Sendable {
         return result
       }
       if let time = deadline.time {
-        let left = time.nanoseconds - MonotonicTime.now.nanoseconds
+        let left = (time - .now).wholeNanoseconds
         if left <= 0 { return nil }
         var until = timespec()
         clock_gettime(CLOCK_MONOTONIC, &until)

@@ -17,28 +17,37 @@ public struct WallTime: Hashable, Comparable, Sendable, CustomStringConvertible 
 
   public static func < (a: WallTime, b: WallTime) -> Bool { a.milliseconds < b.milliseconds }
 
+  /// Saturates at the ends of time instead of trapping.
   public static func + (time: WallTime, duration: Duration) -> WallTime {
-    WallTime(milliseconds: time.milliseconds + duration.wholeNanoseconds / 1_000_000)
+    let (sum, overflow) = time.milliseconds.addingReportingOverflow(
+      duration.wholeNanoseconds / 1_000_000)
+    return WallTime(milliseconds: overflow ? (duration < .zero ? .min : .max) : sum)
   }
 
   public static func - (a: WallTime, b: WallTime) -> Duration {
-    .milliseconds(a.milliseconds - b.milliseconds)
+    .milliseconds(a.milliseconds) - .milliseconds(b.milliseconds)
   }
 
   /// RFC 3339 in UTC with milliseconds: `2026-11-23T07:30:00.000Z`.
   public var description: String {
-    var seconds = time_t(milliseconds.floorDivided(by: 1000))
+    var (seconds, rest) = wholeSeconds
     var parts = tm()
     gmtime_r(&seconds, &parts)
-    return Self.format(parts, milliseconds - Int64(seconds) * 1000) + "Z"
+    return Self.format(parts, rest) + "Z"
   }
 
   /// The machine's local time to the second, for people: `2026-11-23 08:30:00`.
   public var local: String {
-    var seconds = time_t(milliseconds.floorDivided(by: 1000))
+    var (seconds, _) = wholeSeconds
     var parts = tm()
     localtime_r(&seconds, &parts)
     return String(Self.format(parts, 0).replacingT().dropLast(4))
+  }
+
+  /// Seconds, rounded down, and the milliseconds beyond them.
+  private var wholeSeconds: (time_t, Int64) {
+    let (quotient, rest) = milliseconds.quotientAndRemainder(dividingBy: 1000)
+    return rest < 0 ? (quotient - 1, rest + 1000) : (time_t(quotient), rest)
   }
 
   /// Parses RFC 3339 (`2026-11-23T07:30:00Z`, with fraction and offset as allowed there).
@@ -115,13 +124,6 @@ public struct WallTime: Hashable, Comparable, Sendable, CustomStringConvertible 
     return
       "\(pad(Int(parts.tm_year) + 1900, 4))-\(pad(parts.tm_mon + 1, 2))-\(pad(parts.tm_mday, 2))T"
       + "\(pad(parts.tm_hour, 2)):\(pad(parts.tm_min, 2)):\(pad(parts.tm_sec, 2)).\(pad(milliseconds, 3))"
-  }
-}
-
-extension Int64 {
-  fileprivate func floorDivided(by divisor: Int64) -> Int64 {
-    let quotient = self / divisor
-    return self % divisor < 0 ? quotient - 1 : quotient
   }
 }
 

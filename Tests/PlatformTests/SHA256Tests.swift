@@ -53,4 +53,46 @@ import Testing
         "Test Using Larger Than Block-Size Key - Hash Key First")
         == "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
   }
+
+  @Test("HMAC by RFC 4231: bytes for a key and for a text, and both longer than a block")
+  func authenticationOfBytes() {
+    func hmac(_ key: [UInt8], _ message: [UInt8]) -> String {
+      SHA256.hex(SHA256.authenticate(message, key: key))
+    }
+    #expect(
+      hmac([UInt8](repeating: 0xAA, count: 20), [UInt8](repeating: 0xDD, count: 50))
+        == "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe")
+    #expect(
+      hmac(Array(1...25), [UInt8](repeating: 0xCD, count: 50))
+        == "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b")
+    let text =
+      "This is a test using a larger than block-size key and a larger than block-size data. "
+      + "The key needs to be hashed before being used by the HMAC algorithm."
+    #expect(
+      hmac([UInt8](repeating: 0xAA, count: 131), Array(text.utf8))
+        == "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2")
+  }
+
+  @Test("A message of any length about a block's, cut anywhere, has the digest of the whole")
+  func cuts() {
+    for length in [0, 1, 55, 56, 63, 64, 65, 119, 120, 128] {
+      let message = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+      let whole = SHA256.hash(message)
+      for cut in 0...length {
+        var hash = SHA256()
+        hash.update(Array(message[..<cut]))
+        hash.update(Array(message[cut...]))
+        #expect(hash.finalize() == whole, "\(length) cut at \(cut)")
+      }
+    }
+  }
+
+  @Test("Asking for the digest does not end the message")
+  func goesOn() {
+    var hash = SHA256()
+    hash.update(Array("a".utf8))
+    #expect(hash.finalize() == hash.finalize())
+    hash.update(Array("bc".utf8))
+    #expect(hash.finalize() == SHA256.hash(Array("abc".utf8)))
+  }
 }

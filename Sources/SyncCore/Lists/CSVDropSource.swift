@@ -34,21 +34,25 @@ public struct CSVDropSource: CollaborationListSource {
     }
     // Of what is open, not of the name: another file may be renamed over it meanwhile.
     var status = try Self.status(file, path)
-    let identity = Self.identity(path, status)
+    let proved = Self.proved(path)
+    let identity = Self.identity(path, status) + proved.identity
+    let written = max(Self.written(status), proved.written)
     if let previous, previous.text.hasPrefix(identity + "|") {
       // The same bytes: only their age can have changed what they are worth.
-      let made = WallTime(rfc3339: previous.text.dropFirst(identity.utf8.count + 1))
+      let made = WallTime(rfc3339: previous.text.dropFirst(identity.count + 1))
       if let made {
-        try checkAge(made, path)
+        try checkAge(made, written, path)
         return .unchanged
       }
     }
     let bytes = try Self.contents(file, Int(status.st_size), path)
     status = try Self.status(file, path)
-    guard Self.identity(path, status) == identity, bytes.count == status.st_size else {
+    guard identity == Self.identity(path, status) + Self.proved(path).identity,
+      bytes.count == status.st_size
+    else {
       throw ListReadError(path, "changed while it was read: rename complete files into the folder")
     }
-    var snapshot = try parse(bytes, path, deadline)
+    var snapshot = try parse(bytes, path, written, deadline)
     snapshot.identity = SnapshotIdentity("\(identity)|\(snapshot.asOf)")
     return .snapshot(snapshot)
   }
@@ -72,6 +76,23 @@ public struct CSVDropSource: CollaborationListSource {
     let changed = status.st_mtim
     return "\(path):\(status.st_dev):\(status.st_ino):\(status.st_size)"
       + ":\(changed.tv_sec).\(changed.tv_nsec)"
+  }
+
+  private static func written(_ status: stat) -> WallTime {
+    WallTime(milliseconds: 0) + .seconds(status.st_mtim.tv_sec)
+  }
+
+  /// What tells the sidecars beside a file from others, and when the latest was written.
+  private static func proved(_ path: String) -> (identity: String, written: WallTime) {
+    var identity = ""
+    var latest = WallTime(milliseconds: .min)
+    for suffix in sidecarSuffixes {
+      var status = stat()
+      guard stat(path + suffix, &status) == 0 else { continue }
+      identity += "+" + self.identity(suffix, status)
+      latest = max(latest, written(status))
+    }
+    return (identity, latest)
   }
 
   /// The bytes of an open file, of a known size: read into place, so held once.
@@ -129,7 +150,9 @@ public struct CSVDropSource: CollaborationListSource {
     return "\(drop.directory)/\(best.name)"
   }
 
-  private func checkAge(_ made: WallTime, _ path: String) throws(ListReadError) {
+  private func checkAge(
+    _ made: WallTime, _ written: WallTime, _ path: String
+  ) throws(ListReadError) {
     let age = clock.wall - made
     if age > maxAge {
       throw ListReadError(
@@ -139,24 +162,32 @@ public struct CSVDropSource: CollaborationListSource {
     if .zero - age > Self.clockTolerance {
       throw ListReadError(path, "made at \(made), which is in the future: check the clocks")
     }
+    // No digest covers the time: a damaged digit must not make an old list new.
+    if made - written > Self.clockTolerance {
+      throw ListReadError(
+        path,
+        "made at \(made) according to its proof, but written at \(written): the proof is damaged, "
+          + "or the clocks differ")
+    }
   }
 
   // MARK: - Content
 
   private func parse(
-    _ bytes: [UInt8], _ path: String, _ deadline: Deadline
+    _ bytes: [UInt8], _ path: String, _ written: WallTime, _ deadline: Deadline
   ) throws(ListReadError) -> ListSnapshot {
     if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
       throw ListReadError("\(path):1", "is UTF-16: save it as UTF-8 or windows-1252")
     }
     let (proof, content) = try prove(bytes, path)
-    try checkAge(proof.generatedAt, path)
+    try checkAge(proof.generatedAt, written, path)
     var body = bytes[..<content]
     let hasMark = body.starts(with: [0xEF, 0xBB, 0xBF])
     if hasMark { body = body.dropFirst(3) }
     let isWindows =
       switch drop.encoding {
-      case .windows1252: true
+      // The mark leaves no doubt, whatever is configured.
+      case .windows1252: !hasMark
       case .utf8: false
       case .auto: !hasMark && (try? UTF8Span(validating: body.span)) == nil
       }
@@ -246,9 +277,14 @@ public struct CSVDropSource: CollaborationListSource {
     case .tab: return 0x09
     case .auto:
       // The one that parts the headings most often.
-      let heading = body.prefix { $0 != 0x0A }
-      return [UInt8(ascii: ";"), UInt8(ascii: ","), 0x09].max { a, b in
-        heading.count { $0 == a } < heading.count { $0 == b }
+      var counts: [UInt8: Int] = [:]
+      var isQuoted = false
+      for byte in body.prefix(while: { $0 != 0x0A }) {
+        if byte == 0x22 { isQuoted.toggle() }
+        if !isQuoted { counts[byte, default: 0] += 1 }
+      }
+      return [UInt8(ascii: ";"), UInt8(ascii: ","), 0x09].max {
+        counts[$0, default: 0] < counts[$1, default: 0]
       }!
     }
   }

@@ -7,6 +7,9 @@ import Platform
 /// the digest being that of every byte before that line; or a file beside it, named like it with
 /// `.json` or `.meta` appended, with a JSON object of the same three members, the digest being that
 /// of the whole file.
+///
+/// No digest covers the time. A damaged one is either no time, or too old, or later than the file
+/// was written (``CSVDropSource`` looks): it never makes an old list new.
 struct CSVProof: Hashable {
   var rows: Int
   var sha256: String
@@ -24,14 +27,17 @@ struct CSVProof: Hashable {
     var start = end
     while start > 0, bytes[start - 1] != 0x0A, end - start < 512 { start -= 1 }
     let line = bytes[start..<end]
-    guard line.first == UInt8(ascii: "#") else { return nil }
+    guard line.first == UInt8(ascii: "#"), start == 0 || bytes[start - 1] == 0x0A else {
+      return nil
+    }
     // A last line of which the end is missing must not look like one that says less.
-    guard end < bytes.count else { throw .malformed("the last line has no line end") }
+    guard bytes.last == 0x0A else { throw .malformed("the last line has no line end") }
     var members: [String: String] = [:]
     for part in String(decoding: line.dropFirst(), as: UTF8.self).split(separator: ";") {
       let pair = part.split(separator: "=", maxSplits: 1).map(String.init)
       guard pair.count == 2, members[pair[0]] == nil else {
-        throw .malformed("'\(part)' is not key=value")
+        // Not shown: it may be anything, also somebody's name.
+        throw .malformed("the last line is not key=value;key=value, each key once")
       }
       members[pair[0]] = pair[1]
     }
@@ -50,7 +56,9 @@ struct CSVProof: Hashable {
     guard let rows = member("rows").flatMap({ Int($0) }), rows >= 0 else {
       throw .malformed("rows is missing or not a number")
     }
-    guard let digest = member("sha256")?.lowercased(), digest.utf8.count == 64,
+    // All small or all large letters: a mixture is a damaged digit.
+    guard let text = member("sha256"), case let digest = text.lowercased(),
+      text == digest || text == text.uppercased(), digest.utf8.count == 64,
       digest.utf8.allSatisfy({ ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x61 && $0 <= 0x66) })
     else { throw .malformed("sha256 is missing or not 64 hexadecimal digits") }
     guard let time = member("generatedAt").flatMap({ WallTime(rfc3339: $0) }) else {

@@ -39,7 +39,12 @@ struct CSVReader {
       guard bytes[index] == separator else { break }
       index += 1
     }
-    if index < bytes.endIndex, bytes[index] == 0x0D { index += 1 }
+    if index < bytes.endIndex, bytes[index] == 0x0D {
+      guard index + 1 == bytes.endIndex || bytes[index + 1] == 0x0A else {
+        throw Failure(line: line, message: "a carriage return without a line feed")
+      }
+      index += 1
+    }
     if index < bytes.endIndex, bytes[index] == 0x0A { index += 1 }
     line += 1 + endOfLine
     return fields
@@ -50,13 +55,7 @@ struct CSVReader {
     let start = index
     while index < bytes.endIndex {
       let byte = bytes[index]
-      if byte == separator || byte == 0x0A { break }
-      if byte == 0x0D {
-        guard index + 1 == bytes.endIndex || bytes[index + 1] == 0x0A else {
-          throw Failure(line: line, message: "a carriage return without a line feed")
-        }
-        break
-      }
+      if byte == separator || byte == 0x0A || byte == 0x0D { break }
       if byte == 0x22 {
         throw Failure(
           line: line, message: "a quote in the middle of a field that has none around it")
@@ -95,7 +94,9 @@ struct CSVReader {
     guard content.count <= Self.longestField else {
       throw Failure(line: line, message: "a field of more than \(Self.longestField) bytes")
     }
-    if content.contains(0) { throw Failure(line: line, message: "a NUL byte") }
+    if content.contains(0) {
+      throw Failure(line: line, message: "a NUL byte; is the file in UTF-16?")
+    }
     if isWindows1252 {
       guard let text = Windows1252.decode(content) else {
         throw Failure(

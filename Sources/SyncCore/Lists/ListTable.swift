@@ -157,9 +157,8 @@ struct ListTable {
     {
       return "has become a number in a spreadsheet (1,23E+08): export it as text"
     }
-    if bytes.count > 2, bytes.last == 0x30,
-      bytes[bytes.count - 2] == 0x2C || bytes[bytes.count - 2] == 0x2E,
-      bytes.dropLast(2).allSatisfy(isDigit)
+    if let mark = bytes.firstIndex(where: { $0 == 0x2C || $0 == 0x2E }), mark + 1 < bytes.count,
+      bytes[..<mark].allSatisfy(isDigit), bytes[(mark + 1)...].allSatisfy({ $0 == 0x30 })
     {
       return "has become a number with a fraction in a spreadsheet: export it as text"
     }

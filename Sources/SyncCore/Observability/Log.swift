@@ -159,6 +159,7 @@ final class LogSink: Sendable {
     // U+0080 to U+009F too: a terminal takes U+009B for an escape sequence's beginning.
     func isControl(_ scalar: Unicode.Scalar) -> Bool {
       scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+        || scalar.value == 0x2028 || scalar.value == 0x2029
     }
     guard text.unicodeScalars.contains(where: isControl) else { return text }
     return String(

@@ -15,7 +15,7 @@ public struct SystemdNotifier: Sendable {
     }
     let isForUs = environment("WATCHDOG_PID").map { $0 == String(getpid()) } ?? true
     watchdogInterval = environment("WATCHDOG_USEC").flatMap { Int64($0) }.flatMap {
-      isForUs && $0 > 0 ? .microseconds($0 / 2) : nil
+      isForUs && $0 > 1 ? .microseconds($0 / 2) : nil
     }
   }
 

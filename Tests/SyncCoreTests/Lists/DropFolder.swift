@@ -50,6 +50,14 @@ final class DropFolder: Sendable {
   func drop(_ bytes: some Sequence<UInt8>, as name: String = "list.csv") throws {
     unlink(directory.file(name))
     try directory.write(bytes, to: name)
+    setWritten(name, Self.made)
+  }
+
+  /// Sets when a file was last written, to the second.
+  func setWritten(_ name: String, _ time: WallTime) {
+    var times = Array(
+      repeating: timeval(tv_sec: Int(time.milliseconds / 1000), tv_usec: 0), count: 2)
+    utimes(directory.file(name), &times)
   }
 
   func read(

@@ -85,7 +85,7 @@ struct ActivationTests {
         _ = child.wait()
       }
       #expect(waitUntil { access(monitor, F_OK) == 0 })
-      #expect(try waitUntil(.after(.seconds(20))) { (try? daemon.syncctl(["ping"])) != nil })
+      #expect(waitUntil(.after(.seconds(20))) { (try? daemon.syncctl(["ping"])) != nil })
       let denied = try ChildProcess.run(
         Peers.product("syncctl"), ["--socket", monitor, "--json", "list"])
       #expect(denied.status == 4, "\(denied.output)")

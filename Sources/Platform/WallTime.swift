@@ -47,7 +47,7 @@ public struct WallTime: Hashable, Comparable, Sendable, CustomStringConvertible 
   /// Seconds, rounded down, and the milliseconds beyond them.
   private var wholeSeconds: (time_t, Int64) {
     let (quotient, rest) = milliseconds.quotientAndRemainder(dividingBy: 1000)
-    return rest < 0 ? (time_t(quotient - 1), rest + 1000) : (time_t(quotient), rest)
+    return rest < 0 ? (time_t(quotient) - 1, rest + 1000) : (time_t(quotient), rest)
   }
 
   /// Parses RFC 3339 (`2026-11-23T07:30:00Z`, with fraction and offset as allowed there).

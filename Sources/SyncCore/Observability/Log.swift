@@ -138,7 +138,19 @@ final class LogSink: Sendable {
 
   private func emit(_ line: String) {
     let bytes = Array((line + "\n").utf8)
-    bytes.withUnsafeBytes { _ = Glibc.write(descriptor, $0.baseAddress, $0.count) }
+    // One line at a time, also where a pipe takes a long one in pieces.
+    journal.withLock { _ in
+      bytes.withUnsafeBytes { bytes in
+        var written = 0
+        while written < bytes.count {
+          let count = Glibc.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
+          if count < 0, errno == EINTR { continue }
+          // Nobody to tell, and nothing to wait for.
+          if count <= 0 { return }
+          written += count
+        }
+      }
+    }
   }
 
   private func text(

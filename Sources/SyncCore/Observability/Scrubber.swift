@@ -46,16 +46,15 @@ public enum Scrubber {
   /// Only the run and the joint before its last four count: numbers that a hyphen merely follows
   /// or precedes, as in file names, are found as well.
   private static func number(_ bytes: [UInt8], at start: Int) -> Int? {
-    if start > 1, bytes[start - 1] == 0x2E, isDigit(bytes, start - 2) { return nil }
     let end = runEnd(bytes, start)
     let length = end - start
     if length == 10 || length == 12 {
-      return !isDotted(bytes, end) && isPersonal(bytes[start..<end]) ? end : nil
+      return isPersonal(bytes[start..<end]) && !isInUID(bytes, start..<end) ? end : nil
     }
     guard length == 6 || length == 8, end < bytes.count, bytes[end] == 0x2D || bytes[end] == 0x2B
     else { return nil }
     let last = runEnd(bytes, end + 1)
-    guard last - end == 5, !isDotted(bytes, last) else { return nil }
+    guard last - end == 5, !isInUID(bytes, start..<end) else { return nil }
     return isPersonal(bytes[start..<end] + bytes[(end + 1)..<last]) ? last : nil
   }
 
@@ -69,9 +68,22 @@ public enum Scrubber {
     return end
   }
 
-  /// A dot and a digit follow, as within a UID.
-  private static func isDotted(_ bytes: [UInt8], _ end: Int) -> Bool {
-    end < bytes.count && bytes[end] == 0x2E && isDigit(bytes, end + 1)
+  /// Whether a run of digits is part of a UID: at least three numbers with dots between them, the
+  /// first of which is 0, 1 or 2 (ISO/IEC 9834-1). A file's name such as `191212121212.1.dcm` is none.
+  private static func isInUID(_ bytes: [UInt8], _ run: Range<Int>) -> Bool {
+    var start = run.lowerBound
+    // No UID has more than 64 characters (PS3.5 section 9.1).
+    while start > 0, run.lowerBound - start < 64,
+      isDigit(bytes, start - 1) || (bytes[start - 1] == 0x2E && isDigit(bytes, start))
+    { start -= 1 }
+    var end = run.upperBound
+    while end < bytes.count, end - run.upperBound < 64,
+      isDigit(bytes, end) || (bytes[end] == 0x2E && isDigit(bytes, end + 1))
+    { end += 1 }
+    // Stopped within a number: where it begins is too far away for a UID.
+    if run.lowerBound - start >= 64 { return false }
+    let parts = bytes[start..<end].split(separator: 0x2E)
+    return parts.count >= 3 && parts[0].count == 1 && parts[0].first! <= UInt8(ascii: "2")
   }
 
   /// Ten or twelve digits whose month and day there are.

@@ -64,7 +64,7 @@ final class DropFolder: Sendable {
     _ source: CSVDropSource, previous: SnapshotIdentity? = nil
   ) -> Result<ListSnapshot, ListReadError> {
     do throws(ListReadError) {
-      switch try source.read(deadline: .after(.seconds(10)), previous: previous) {
+      switch try source.read(deadline: .after(.seconds(60)), previous: previous) {
       case .snapshot(let snapshot): return .success(snapshot)
       case .unchanged: return .failure(ListReadError("", "unchanged"))
       }

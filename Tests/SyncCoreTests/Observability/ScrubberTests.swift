@@ -32,9 +32,27 @@ import Testing
   }
 
   @Test(
+    "Dots alone make no UID",
+    arguments: [
+      "191212121212.1.dcm", "exam 12.191212121212", "191212121212.1.2", "9.191212-1212",
+      "121212-1212.5", "1.191212121212", "see 3.4.121212-1212",
+    ])
+  func dotted(_ text: String) {
+    let scrubbed = Scrubber.scrub(text)
+    #expect(scrubbed.contains("[personnummer]"))
+    #expect(!scrubbed.contains("1212"))
+  }
+
+  @Test("A text of numbers and dots without end is looked through in a moment")
+  func long() {
+    let text = String(repeating: "1212121212.", count: 20_000)
+    #expect(!Scrubber.scrub(text).contains("1212"))
+  }
+
+  @Test(
     "UIDs, accession numbers, times and other numbers stay",
     arguments: [
-      "1.2.826.0.1.3680043.191212121212.5", "191212121212.1.2", "1.2.1212121212",
+      "1.2.826.0.1.3680043.191212121212.5", "1.2.752.24.7.191212121212", "1.2.1212121212",
       // Sixteen digits, as SECTRA's accession numbers have.
       "1912121212121234", "SE2321000131-E000000000001", "2026-11-23T07:30:00.000Z",
       // No such month, or no such day.

@@ -123,9 +123,6 @@ public struct FlagReconciler: Sendable {
     public var memory: [ExaminationKey: FlagMemory?] = [:]
     public var lists: [String: ListReport] = [:]
     public var deviations: [Deviation] = []
-    /// Which list each flagged or wanted examination belongs to, conflicts left out, is the
-    /// caller's to derive; this counts what is right already.
-    public var inPlace = 0
   }
 
   public let policy: Policy
@@ -244,7 +241,6 @@ private struct Work {
     if let current {
       let owned = policy.owns(current)
       if current.flag == list.flag, !owned || current.list == list.id {
-        plan.inPlace += 1
         return
       }
       if !owned {

@@ -13,10 +13,8 @@ extension Engine {
     var portalFailed = false
     /// Writes are on their way, or their read-back is.
     var isWriting = false
-    var isVerifying = false
     /// A list came in since the last plan.
     var needsPlan = true
-    var wroteAnything = false
 
     var nextDeadline: MonotonicTime {
       if isWriting || !isPortalRead { return listDeadline }
@@ -122,7 +120,6 @@ extension Engine {
     guard var cycle, cycle.record.number == number else { return }
     if isVerification {
       cycle.isWriting = false
-      cycle.isVerifying = false
       self.cycle = cycle
       if portalReachable == true { plan(verifying: true) }
     } else {

@@ -164,8 +164,6 @@ extension Engine {
     cycle!.record.flagsSet += set
     cycle!.record.flagsCleared += cleared
     cycle!.record.flagsFailed += failed
-    cycle!.isVerifying = true
-    cycle!.wroteAnything = true
     // What the portal says it did is not what it holds: read back.
     readPortal(number, isVerification: true)
   }

@@ -15,6 +15,12 @@ public struct Configuration: Hashable, Sendable {
   public var flags: [Flag] = Flag.defaults
   public var peers: [Peer] = []
   public var lists: [List] = []
+  public var sending = Sending()
+  public var inbound = Inbound()
+  public var hl7Interfaces: [HL7Interface] = []
+  public var destinations: [Destination] = []
+  public var origins: [Origin] = []
+  public var recipients: [Recipient] = []
   /// The RIS's words for an examination's status, in lower case.
   public var statuses: [String: ExaminationStatus] = StatusWords.defaults
 

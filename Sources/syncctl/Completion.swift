@@ -166,7 +166,7 @@ enum Completion {
       """
     for word in CommandTable.firstWords {
       let summary =
-        CommandTable.command(word)?.summary ?? "Check or show the configuration."
+        CommandTable.summary(of: word)
       text += "        '\(word):\(zshQuoted(summary).replacing(":", with: "\\:"))'\n"
     }
     text += """
@@ -254,7 +254,7 @@ enum Completion {
 
       """
     for word in CommandTable.firstWords {
-      let summary = CommandTable.command(word)?.summary ?? "Check or show the configuration."
+      let summary = CommandTable.summary(of: word)
       text += "complete -c syncctl -n __fish_use_subcommand -a \(word) -d \(quoted(summary))\n"
     }
     for global in CommandTable.global { text += option(global, nil) }

@@ -21,8 +21,7 @@ enum ExitCode: Int32, CaseIterable {
     case .notRunning: "syncd does not run, or nothing listens at the socket."
     case .permission: "No permission to use the socket or the command."
     case .timeout: "No answer in time, or syncd is busy. What was started goes on."
-    case .partial:
-      "Done in part: lists that failed, flags not written, images not complete, some of several."
+    case .partial: "Done in part: some lists, flags, images or assignments are not."
     case .versionMismatch: "syncd and syncctl are of versions that do not fit together."
     case .notFound: "No such list, examination, assignment, recipient or destination."
     case .failedAssignments: "There are failed assignments; of `failed` only."

@@ -89,7 +89,7 @@ enum CommandTable {
         "syncctl list --json | jq -r 'select(.held) | .number'",
       ]),
     Command(
-      "show", "One examination, or one assignment (Uppdrag), with its history.",
+      "show", "One examination or assignment (Uppdrag), with its history.",
       operand: .init("ID", .some),
       options: [
         Option("system", .text("SYSTEM"), "The system, where several have the same number."),

@@ -40,7 +40,7 @@ extension CommandTable {
       name, summary, operand: .init("ID", .any),
       options: [
         Option("all", nil, "All assignments that the filters name, instead of ids."),
-        Option("yes", short: "y", nil, "Do not ask; with --all."), dryRun,
+        Option("yes", short: "y", nil, "Do not ask. Only --all asks."), dryRun,
       ] + assignmentFilters,
       details: [
         detail,
@@ -97,7 +97,7 @@ extension CommandTable {
         "syncctl list --list tmc --json | jq -r .number | syncctl send - --to tmc",
       ]),
     Command(
-      "sent", "The send list: assignments and how far they are (Skickatlistan).",
+      "sent", "The send list: assignments, how far they are (Skickatlistan).",
       options: assignmentFilters + [
         Option(
           "columns", .choices("COLUMN", SentColumn.allCases.map(\.rawValue)),
@@ -115,7 +115,7 @@ extension CommandTable {
         "syncctl sent --text SEVG0000123456 --json | jq -r .id",
       ]),
     Command(
-      "failed", "Assignments that have failed, and who can mend them (Felade jobb).",
+      "failed", "Failed assignments, and who can mend them (Felade jobb).",
       details: [
         "Shows nothing when there are none. The exit status is 9 when there are some."
       ],
@@ -152,7 +152,7 @@ extension CommandTable {
       details: ["The ids are what --to takes. A branch without a destination takes nothing itself."]
     ),
     Command(
-      "report", "A trouble report on one assignment, ready to paste (Felanmälan).",
+      "report", "A trouble report on an assignment, to paste (Felanmälan).",
       operand: .init("ID", .one),
       details: ["Who owns the trouble, the steps tried and when. Names no patient."],
       examples: ["syncctl report A1042 | mail -s A1042 support@example.org"]),
@@ -170,7 +170,7 @@ extension CommandTable {
       examples: ["syncctl dest pause tmc --on-behalf-of anna"]),
     Command("dest resume", "Let a paused destination go on.", operand: .init("NAME", .one)),
     Command(
-      "retry explain", "What happens when an attempt at a destination fails, step by step.",
+      "retry explain", "What happens when an attempt at a destination fails.",
       operand: .init("NAME", .one),
       details: ["NAME is a destination as `syncctl dest list` shows it."],
       examples: ["syncctl retry explain tmc"]),

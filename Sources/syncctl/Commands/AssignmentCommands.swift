@@ -72,7 +72,6 @@ struct ActionCommand {
       throw Failure(
         .usage, "--\(filter) goes with --all", advice: ["`syncctl sent` has the same filters."])
     }
-    if invocation.has("yes") { throw Failure(.usage, "--yes goes with --all") }
     guard !invocation.operands.isEmpty else {
       throw Failure(
         .usage, "\"\(invocation.command.name)\" needs ID, - or --all",

@@ -68,7 +68,7 @@ extension CommandTable {
           "Type of review (Uppdragstyp): primary (usual), or second reading (Dubbelgranskning)."),
         Option(
           "priority", .choice("PRIORITY", priorities),
-          "Rutin, Brådskande or Akut; else that of the examination."),
+          "Rutin, Brådskande or Akut."),
         Option("message", .text("TEXT"), "A message to the recipient. Goes into no log."),
         Option("message-file", .file("FILE"), "The same, read from a file in UTF-8."),
         Option(
@@ -166,7 +166,7 @@ extension CommandTable {
       examples: ["syncctl dest list --json | jq -r 'select(.paused) | .name'"]),
     Command(
       "dest pause", "Start nothing more to a destination.", operand: .init("NAME", .one),
-      details: ["Lasts, also over a restart, until `syncctl dest resume`."],
+      details: ["What is under way is let to end. Lasts until `syncctl dest resume`."],
       examples: ["syncctl dest pause tmc --on-behalf-of anna"]),
     Command("dest resume", "Let a paused destination go on.", operand: .init("NAME", .one)),
     Command(

@@ -114,6 +114,25 @@ import Varlink
         == Cell("paused", .orange))
   }
 
+  @Test("what the daemon says was done is not said twice, and is not said of a dry run")
+  func actionLines() throws {
+    func line(_ text: String, done: Bool = true, dry: Bool = false) throws -> String {
+      let reply = Canned.result("A1", done: done, text: text)
+      return ActionCommand.line(
+        try ActionReply(fields(reply)), .hold, isDry: dry, coloured: false)
+    }
+    #expect(try line("held: nothing starts") == "A1 SA1: held: nothing starts\n")
+    #expect(try line("held", dry: true) == "A1 SA1: would be held\n")
+    #expect(try line("") == "A1 SA1: held\n")
+    #expect(try line("2 jobs") == "A1 SA1: held: 2 jobs\n")
+    #expect(try line("held already", done: false) == "A1 SA1: not held: held already\n")
+    let unknown = try ActionReply(
+      fields("{\"id\":\"A7\",\"number\":\"\",\"done\":false,\"text\":\"\\u001b[2J\"}"))
+    #expect(
+      ActionCommand.line(unknown, .hold, isDry: false, coloured: false)
+        == "A7: not held: \u{FFFD}[2J\n")
+  }
+
   @Test("spans that no ladder has are a question mark, not a crash")
   func explain() throws {
     for at in ["-1", "1e300"] {

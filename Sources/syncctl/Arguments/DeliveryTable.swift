@@ -140,8 +140,7 @@ extension CommandTable {
       ]),
     action(
       "hold", "Hold assignments: nothing more of them starts.",
-      "What is under way is let to end. With --all those that have not ended, unless --state or"
-        + " --phase says otherwise.",
+      "With --all those that have not ended, unless --state or --phase says otherwise.",
       examples: ["syncctl hold A1042", "syncctl hold --all --to tmc"]),
     action(
       "release", "Let held assignments go on.",

@@ -2,57 +2,6 @@ import Glibc
 import JSON
 import Platform
 
-/// What may be done with assignments that there are.
-enum AssignmentAction: CaseIterable {
-  case resend
-  case supplement
-  case cancel
-  case hold
-  case release
-
-  /// The interface's method.
-  var method: String {
-    switch self {
-    case .resend: "Resend"
-    case .supplement: "Supplement"
-    case .cancel: "Cancel"
-    case .hold: "Hold"
-    case .release: "Release"
-    }
-  }
-
-  /// `Recall 12 assignments?`
-  func question(_ count: Int) -> String {
-    let assignments = Words.count(count, "assignment")
-    return switch self {
-    case .resend: "Send \(assignments) again?"
-    case .supplement: "Supplement \(assignments)?"
-    case .cancel: "Recall \(assignments)?"
-    case .hold: "Hold \(assignments)?"
-    case .release: "Release \(assignments)?"
-    }
-  }
-
-  /// As in `would be recalled`.
-  var participle: String {
-    switch self {
-    case .resend: "sent again"
-    case .supplement: "supplemented"
-    case .cancel: "recalled"
-    case .hold: "held"
-    case .release: "released"
-    }
-  }
-
-  /// The filter with `--all` where the command line has none of its own for it.
-  func filter(_ invocation: Invocation, now: WallTime) -> JSONObject {
-    var filter = AssignmentFilter.parameters(
-      invocation, state: self == .resend ? "failed" : "active", now: now)
-    if self == .release { filter["held"] = .bool(true) }
-    return filter
-  }
-}
-
 /// `syncctl resend`, `supplement`, `cancel`, `hold` and `release`.
 struct ActionCommand {
   /// How many are shown before the question.
@@ -61,7 +10,7 @@ struct ActionCommand {
   static let batch = 200
 
   let session: Session
-  let action: AssignmentAction
+  let action: Action
 
   private var isDry: Bool { session.invocation.has("dry-run") }
 
@@ -134,13 +83,20 @@ struct ActionCommand {
   }
 
   static func line(
-    _ result: ActionReply, _ action: AssignmentAction, isDry: Bool, coloured: Bool
+    _ result: ActionReply, _ action: Action, isDry: Bool, coloured: Bool
   ) -> String {
     var what = isDry ? "would be \(action.participle)" : action.participle
-    if !result.done { what = isDry ? "would not be \(action.participle)" : "not \(what)" }
-    let text = result.text.isEmpty ? "" : ": \(result.text.shown)"
-    return "\(result.id.shown) \(result.number.shown): "
-      + (result.done ? Colour.green : .red).paint(what, if: coloured) + text + "\n"
+    var text = result.text
+    if !result.done {
+      what = isDry ? "would not be \(action.participle)" : "not \(what)"
+    } else if text.hasPrefix(action.participle) {
+      // The daemon's text begins with what was done; it need not be said twice.
+      text.removeFirst(action.participle.count)
+    }
+    if !text.isEmpty, text == result.text { text = ": " + text }
+    let name = [result.id, result.number].filter { !$0.isEmpty }.joined(separator: " ")
+    return "\(name.shown): " + (result.done ? Colour.green : .red).paint(what, if: coloured)
+      + "\(text.shown)\n"
   }
 
   // MARK: - All
@@ -199,5 +155,58 @@ struct ActionCommand {
     }
     let exit = try act(on: ids)
     return exit == .ok && ids.count < results.count ? .partial : exit
+  }
+}
+
+extension ActionCommand {
+  /// What may be done with assignments that there are.
+  enum Action: CaseIterable {
+    case resend
+    case supplement
+    case cancel
+    case hold
+    case release
+
+    /// The interface's method.
+    var method: String {
+      switch self {
+      case .resend: "Resend"
+      case .supplement: "Supplement"
+      case .cancel: "Cancel"
+      case .hold: "Hold"
+      case .release: "Release"
+      }
+    }
+
+    /// `Recall 12 assignments?`
+    func question(_ count: Int) -> String {
+      let assignments = Words.count(count, "assignment")
+      return switch self {
+      case .resend: "Send \(assignments) again?"
+      case .supplement: "Supplement \(assignments)?"
+      case .cancel: "Recall \(assignments)?"
+      case .hold: "Hold \(assignments)?"
+      case .release: "Release \(assignments)?"
+      }
+    }
+
+    /// As in `would be recalled`.
+    var participle: String {
+      switch self {
+      case .resend: "sent again"
+      case .supplement: "supplemented"
+      case .cancel: "recalled"
+      case .hold: "held"
+      case .release: "released"
+      }
+    }
+
+    /// The filter with `--all` where the command line has none of its own for it.
+    func filter(_ invocation: Invocation, now: WallTime) -> JSONObject {
+      var filter = AssignmentFilter.parameters(
+        invocation, state: self == .resend ? "failed" : "active", now: now)
+      if self == .release { filter["held"] = .bool(true) }
+      return filter
+    }
   }
 }

@@ -172,8 +172,12 @@ public struct AssignmentMachine: Hashable, Sendable {
     switch event {
     case .attempted(let step): change(step) { $0.mayHaveArrived = true }
     case .refusedAttempt(let step):
-      change(step) { $0.mayHaveArrived = $0.state == .done && $0.mayHaveArrived }
-    case .succeeded(let step): change(step) { $0.state = $0.state == .pending ? .done : $0.state }
+      change(step) { if $0.state != .done { $0.mayHaveArrived = false } }
+    case .succeeded(let step):
+      change(step) {
+        $0.mayHaveArrived = true
+        if $0.state == .pending { $0.state = .done }
+      }
     case .failed(let step): change(step) { $0.state = $0.state == .pending ? .failed : $0.state }
     case .status(let status):
       guard hear(&effects) else { return [.unexpected] }

@@ -306,8 +306,9 @@ extension Dispatcher {
       case let other: return .unknown("its result status (OBR-25) is \(Scrubber.scrub(other))")
       }
     }
-    guard message.type.hasPrefix("ORM") || message.type.hasPrefix("ORR")
-      || message.type.hasPrefix("OMI") || message.type.hasPrefix("ORI")
+    guard
+      message.type.hasPrefix("ORM") || message.type.hasPrefix("ORR")
+        || message.type.hasPrefix("OMI") || message.type.hasPrefix("ORI")
     else { return .unknown("messages of this type have no meaning here") }
     switch (message.orderControl ?? "", message.orderStatus ?? "") {
     case ("UA", _), ("CR", _), ("OC", _), (_, "CA"), (_, "DC"): return .status(.declined)

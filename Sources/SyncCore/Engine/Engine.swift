@@ -247,6 +247,10 @@ public final class Engine {
   }
 }
 
+extension Engine: LoopBody {
+  public static var tick: EngineEvent { .tick }
+}
+
 extension WallTime {
   static func - (time: WallTime, duration: Duration) -> WallTime {
     WallTime(milliseconds: time.milliseconds - duration.wholeNanoseconds / 1_000_000)

@@ -8,6 +8,7 @@ public struct Configuration: Hashable, Sendable {
   public var cycle = Cycle()
   public var control = Control()
   public var log = Log()
+  public var accessLog = AccessLog()
   public var portal = Portal()
   public var archive = Archive()
   public var prefetch = Prefetch()
@@ -60,6 +61,14 @@ public struct Configuration: Hashable, Sendable {
     public enum Format: String, CaseIterable, Sendable { case auto, text, json, journal }
     public var level = Level.info
     public var format = Format.auto
+  }
+
+  /// The record of who had to do with whose data.
+  public struct AccessLog: Hashable, Sendable {
+    /// Nil: `access` in the state directory.
+    public var directory: String?
+    /// Five years.
+    public var keep: Duration = .seconds(1826 * 86400)
   }
 
   public struct Portal: Hashable, Sendable {
@@ -188,6 +197,11 @@ public struct Configuration: Hashable, Sendable {
 
   /// Where the archive's objects lie.
   public var archiveDirectory: String { archive.directory ?? daemon.stateDirectory + "/archive" }
+
+  /// Where the access log lies.
+  public var accessLogDirectory: String {
+    accessLog.directory ?? daemon.stateDirectory + "/access"
+  }
 }
 
 /// The words SECTRA's and AGFA's lists use for a status.

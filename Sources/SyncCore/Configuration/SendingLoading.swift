@@ -261,7 +261,8 @@ extension Configuration {
         let destination = destinations.first(where: { $0.name == name }), destination.hl7 == nil
       {
         table.fault(
-          "kinds", "has referral_move, which is messages only, but the destination \(name) has no hl7")
+          "kinds",
+          "has referral_move, which is messages only, but the destination \(name) has no hl7")
       }
     }
   }
@@ -317,7 +318,8 @@ extension Check {
   private static func isPlain(_ text: String, _ lengths: ClosedRange<Int>) -> Bool {
     lengths.contains(text.unicodeScalars.count)
       && text.unicodeScalars.allSatisfy {
-        $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) && !"|^~\\&".unicodeScalars.contains($0)
+        $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value)
+          && !"|^~\\&".unicodeScalars.contains($0)
       }
   }
 
@@ -366,6 +368,7 @@ extension Check {
       }
       && number(place[0], 1...99) && (place.count == 1 || number(place[1], 1...20))
     return isRight
-      ? nil : "a segment (not MSH) and a field, such as OBR-20, or a component of it, as in OBR-20.2"
+      ? nil
+      : "a segment (not MSH) and a field, such as OBR-20, or a component of it, as in OBR-20.2"
   }
 }

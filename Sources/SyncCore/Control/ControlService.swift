@@ -149,7 +149,8 @@ public final class ControlService: Sendable {
       !DeliveryInterface.monitorMethods.contains(method)
     {
       return .permissionDenied(
-        reason: "the monitor socket only answers Ping, GetStatus and GetTotals; use the control socket")
+        reason:
+          "the monitor socket only answers Ping, GetStatus and GetTotals; use the control socket")
     }
     if peer.uid == 0 || peer.uid == getuid() { return nil }
     let name = socket == monitorSocket ? facts.monitorGroup : facts.adminGroup

@@ -187,8 +187,9 @@ enum DeliveryRendering {
         "  Attempts: \(job.attempts), the latest \(job.changed.local)"
           + (job.controlID.map { ", message control id \($0)" } ?? ""))
       if let uid = job.studyUID, job.step.isTransfer {
-        lines.append("  Study UID: \(uid), \(job.done) of \(job.total) objects, "
-          + "\(job.refused) refused")
+        lines.append(
+          "  Study UID: \(uid), \(job.done) of \(job.total) objects, "
+            + "\(job.refused) refused")
       }
     }
     lines.append("")

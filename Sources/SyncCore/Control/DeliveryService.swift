@@ -87,16 +87,18 @@ public final class DeliveryService: Sendable {
       clockOffset: dispatcher.snapshot.clockOffset, archiveTitle: facts.archiveTitle,
       aeTitle: { name in configuration.destinations.first { $0.name == name }?.aeTitle },
       activity: { record, job in
-        guard let interface = configuration.hl7Interfaces.first(where: {
-          $0.name == job.endpoint.name
-        }), record.order.kind == .review
+        guard
+          let interface = configuration.hl7Interfaces.first(where: {
+            $0.name == job.endpoint.name
+          }), record.order.kind == .review
         else { return nil }
         return record.order.review == .primary
           ? interface.primaryActivity : interface.secondReadingActivity
       },
       unit: { record, job in
         if job.step.goesToOrigin { return record.order.examination.key.system }
-        return configuration.hsaID(ofRecipient: record.order.recipient) ?? record.order.recipient
+        return configuration.resolvedRecipient(record.order.recipient)?.hsaID
+          ?? record.order.recipient
       })
   }
 

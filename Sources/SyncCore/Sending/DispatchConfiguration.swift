@@ -62,7 +62,7 @@ extension DispatchSurroundings {
     self.init(
       archive: archive, sources: sources, recipients: recipients, interfaces: interfaces,
       composer: HL7Composer(interfaces: configuration.hl7Interfaces) { id in
-        configuration.hsaID(ofRecipient: id)
+        configuration.resolvedRecipient(id)?.hsaID
       }, disclosures: disclosures)
   }
 }
@@ -76,7 +76,7 @@ extension OrderDesk.Policy {
         secondReadingStatuses: sending.secondReadingStatuses,
         referralMoveStatuses: sending.referralMoveStatuses),
       refreshTimeout: sending.refreshTimeout,
-      recipient: { configuration.resolvedRecipient($0) },
+      recipient: { configuration.resolvedRecipient($0).map(SendGate.Recipient.init) },
       encodingFault: { recipient, text in
         guard let name = configuration.resolvedRecipient(recipient)?.destination,
           let hl7 = configuration.destinations.first(where: { $0.name == name })?.hl7,

@@ -262,7 +262,8 @@ public final class OrderDesk: Sendable {
       }
       var doubts: [String: String] = [:]
       for list in shown.lists where lists.contains(list.id) {
-        if list.freshness != .fresh || list.reason != nil, list.lastRead == nil || list.reason != nil
+        if list.freshness != .fresh || list.reason != nil,
+          list.lastRead == nil || list.reason != nil
         {
           // A brake on clears is no doubt about who is on the list.
           if list.held == 0 { doubts[list.id] = list.reason ?? "it has not been read" }

@@ -173,6 +173,48 @@ struct MLLPConnectionTests {
     }
   }
 
+  @Test("whatever a peer does at random, each message's outcome is what the peer did with it")
+  func random() throws {
+    let server = try HL7Server(seed: 9)
+    var connection = try connect(server).connection
+    var outcomes: [String] = []
+    for number in 1...30 {
+      let message = Samples.order("ID\(number)")
+      do {
+        outcomes.append(try outcome(connection, message, "ID\(number)"))
+      } catch MLLPError.stale {
+        connection = try connect(server).connection
+        outcomes.append(try outcome(connection, message, "ID\(number)"))
+      }
+    }
+    let expected = try server.received.map { received in
+      switch received.answer {
+      case "AA", "late:0.5", "twice": "AA"
+      case "AE:207": "AE 207"
+      default: received.answer
+      }
+    }
+    #expect(outcomes == expected)
+    #expect(Set(expected).count == 7, "too few kinds of answers: choose another seed")
+  }
+
+  private func outcome(
+    _ connection: MLLPConnection, _ message: [UInt8], _ controlID: String
+  ) throws -> String {
+    do {
+      let answer = try connection.exchange(message, deadline: .after(.seconds(2)))
+      let read = try #require(Acknowledgement(try HL7Message(parsing: answer)))
+      if read.controlID != controlID { return "wrong-id" }
+      return ([read.code] + read.errorCodes.map(String.init)).joined(separator: " ")
+    } catch MLLPError.timedOut {
+      return "silent"
+    } catch MLLPError.closed {
+      return "close"
+    } catch MLLPError.framing {
+      return "garbage"
+    }
+  }
+
   @Test("where nobody listens nothing is sent")
   func nobody() throws {
     let port = try freePort()

@@ -350,25 +350,30 @@ extension Check {
       ? nil : "an order status of one or two capital letters or digits, such as CM"
   }
 
-  /// A segment and a field, perhaps a component of it. MSH is not for this: it says what the
-  /// message is.
+  /// A segment and a field, perhaps a component of it; not one that the message itself needs.
   static func messageField(_ text: String) -> String? {
-    func number(_ digits: Substring, _ range: ClosedRange<Int>) -> Bool {
-      (1...2).contains(digits.utf8.count)
+    func number(_ digits: Substring, _ range: ClosedRange<Int>) -> Int? {
+      let isNumber =
+        (1...2).contains(digits.utf8.count)
         && digits.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 } && digits.first != "0"
-        && Int(digits).map(range.contains) == true
+      return isNumber ? Int(digits).flatMap { range.contains($0) ? $0 : nil } : nil
     }
+    let wrong = "a segment and a field, such as OBR-20, or a component of it, as in OBR-20.2"
     let parts = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
-    let place = (parts.last ?? "").split(
-      separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-    let isRight =
-      parts.count == 2 && parts[0].utf8.count == 3 && parts[0] != "MSH"
-      && parts[0].utf8.enumerated().allSatisfy { index, byte in
+    guard parts.count == 2, parts[0].utf8.count == 3,
+      parts[0].utf8.enumerated().allSatisfy({ index, byte in
         (byte >= 0x41 && byte <= 0x5A) || (index > 0 && byte >= 0x30 && byte <= 0x39)
-      }
-      && number(place[0], 1...99) && (place.count == 1 || number(place[1], 1...20))
-    return isRight
-      ? nil
-      : "a segment (not MSH) and a field, such as OBR-20, or a component of it, as in OBR-20.2"
+      })
+    else { return wrong }
+    let place = parts[1].split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let field = number(place[0], 1...99), place.count == 1 || number(place[1], 1...20) != nil
+    else { return wrong }
+    let isTaken =
+      parts[0] == "OBR"
+      ? [1, 2, 3, 18, 19, 25].contains(field)
+      : ["MSH", "PID", "PV1", "ORC", "TQ1", "NTE", "IPC", "ZDS"].contains(parts[0])
+    return isTaken
+      ? "a field that has no other use: of OBR, but not 1, 2, 3, 18, 19 or 25, or of a segment of "
+        + "the receiver's own such as ZUP" : nil
   }
 }

@@ -34,7 +34,7 @@ public struct RetryLadder: Hashable, Sendable, CustomStringConvertible {
     if !text.isEmpty {
       for part in text.split(separator: ",", omittingEmptySubsequences: false) {
         let words = part.split(separator: "x", maxSplits: 1, omittingEmptySubsequences: false)
-        guard words.count == 2, let count = Int(Self.trimmed(words[0])), count > 0,
+        guard words.count == 2, let count = Self.count(words[0]), count > 0,
           let pause = DurationText.parse(Self.trimmed(words[1])),
           pause >= .milliseconds(10), pause <= Self.longestPause
         else { return nil }
@@ -66,6 +66,12 @@ public struct RetryLadder: Hashable, Sendable, CustomStringConvertible {
 
   public var description: String {
     rungs.map { "\($0.count)x\(DurationText.format($0.pause))" }.joined(separator: ",")
+  }
+
+  /// Digits only: `Int` itself would take a sign.
+  private static func count(_ text: Substring) -> Int? {
+    let digits = trimmed(text)
+    return digits.utf8.allSatisfy { (0x30...0x39).contains($0) } ? Int(digits) : nil
   }
 
   private static func trimmed(_ text: Substring) -> String {

@@ -4,7 +4,7 @@ import Platform
 /// The hours of the day, in local time, in which a destination takes something: `06:00-22:00`, or
 /// over midnight `20:00-06:00`.
 public struct TimeWindow: Hashable, Sendable, CustomStringConvertible {
-  /// Minutes since midnight. The end does not belong to it.
+  /// Minutes since midnight, the end from 1 to 1440. The end does not belong to it.
   public let start: Int
   public let end: Int
 
@@ -14,8 +14,8 @@ public struct TimeWindow: Hashable, Sendable, CustomStringConvertible {
     guard parts.count == 2, let start = Self.minutes(parts[0]), let end = Self.minutes(parts[1]),
       start != end
     else { return nil }
-    self.start = start
-    self.end = end
+    self.start = start % 1440
+    self.end = end == 0 ? 1440 : end
   }
 
   /// - Parameter minute: of the local day, 0 to 1439.
@@ -51,6 +51,6 @@ public struct TimeWindow: Hashable, Sendable, CustomStringConvertible {
     let hours = numbers[0] * 10 + numbers[1]
     let minutes = numbers[2] * 10 + numbers[3]
     guard minutes < 60, hours < 24 || (hours == 24 && minutes == 0) else { return nil }
-    return (hours * 60 + minutes) % 1440
+    return hours * 60 + minutes
   }
 }

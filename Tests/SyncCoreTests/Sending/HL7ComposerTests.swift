@@ -44,7 +44,7 @@ struct HL7ComposerTests {
 
   private func compose(
     _ step: AssignmentStep, _ profile: Configuration.HL7Interface.Profile = .orm,
-    received: [UInt8]? = nil, _ change: (inout SendOrder) -> Void = { _ in },
+    received: [UInt8]? = nil, order change: (inout SendOrder) -> Void = { _ in },
     interface adjust: (inout Configuration.HL7Interface) -> Void = { _ in }
   ) throws -> [UInt8] {
     var settings = interface(profile)
@@ -107,8 +107,9 @@ struct HL7ComposerTests {
   func imagingOrder() throws {
     let bytes = try compose(
       .forward, .omi,
-      {
-        $0.priority = .stat; $0.review = .secondReading
+      order: {
+        $0.priority = .stat
+        $0.review = .secondReading
       })
     let message = try HL7Message(parsing: bytes)
     #expect(message.segments.map(\.name) == ["MSH", "PID", "ORC", "TQ1", "OBR", "NTE", "IPC"])
@@ -128,11 +129,11 @@ struct HL7ComposerTests {
   @Test("What an interface's character set has not is an error that names it, and no text")
   func unencodable() throws {
     let error = #expect(throws: MessageComposingError.self) {
-      _ = try compose(.forward, { $0.message = "Tumör \u{1F600}" })
+      _ = try compose(.forward, order: { $0.message = "Tumör \u{1F600}" })
     }
     #expect(error?.description == "NTE-3: the character U+1F600 is not in 8859/1")
     let bytes = try compose(
-      .forward, { $0.message = "\u{1F600}" }, interface: { $0.encoding = .utf8 })
+      .forward, order: { $0.message = "\u{1F600}" }, interface: { $0.encoding = .utf8 })
     let message = try HL7Message(parsing: bytes)
     #expect(message.text("NTE", 3) == "\u{1F600}" && message.text("MSH", 18) == "UNICODE UTF-8")
   }
@@ -161,7 +162,7 @@ struct HL7ComposerTests {
     let message = try HL7Message(
       parsing: try compose(
         .priorReport(0),
-        {
+        order: {
           $0.priors = [
             PriorOrder(
               key: ExaminationKey(system: "SECTRA", number: "SE77"), report: "Ua.\nTolvan")
@@ -182,12 +183,14 @@ struct HL7ComposerTests {
     let report = try HL7Verdict.of(
       compose(
         .priorReport(0), profile,
-        { $0.priors = [PriorOrder(key: ExaminationKey(system: "S", number: "1"), report: "Ua")] }))
+        order: {
+          $0.priors = [PriorOrder(key: ExaminationKey(system: "S", number: "1"), report: "Ua")]
+        }))
     #expect(report.errors == [])
     let move = try HL7Verdict.of(
       compose(
         .forward, profile,
-        {
+        order: {
           $0.kind = .referralMove; $0.examination.studyUID = nil
         }))
     #expect(move.errors == [])

@@ -57,8 +57,7 @@ final class Daemon: Sendable {
         directory: configuration.archiveDirectory, aeTitle: configuration.archive.aeTitle,
         minimumFree: configuration.archive.minimumFree)
     ) { event in Self.report(event, log) }
-    accessLog = try AccessLog(
-      directory: configuration.daemon.stateDirectory + "/access", now: .now)
+    accessLog = try AccessLog.open(directory: configuration.accessLogDirectory, now: .now)
     desk = Mutex(nil)
     control = Monitor(nil)
     archiveFacts = Monitor(nil)
@@ -195,10 +194,27 @@ final class Daemon: Sendable {
   /// Keeps what is shown of the archive fresh, apart from everybody who asks.
   private func startRefreshing() {
     WorkThread.start("facts") { [self] in
+      var nextPrune = MonotonicTime.now
       while !loop.stopGate.wait(until: .after(.seconds(2))) {
         refreshArchiveFacts()
         notifier.status(statusText())
+        if .now >= nextPrune {
+          nextPrune = .now + .seconds(6 * 3600)
+          pruneAccessLog()
+        }
       }
+    }
+  }
+
+  private func pruneAccessLog() {
+    let keep = current.withLock { $0.configuration.accessLog.keep }
+    do throws(AccessLogError) {
+      let removed = try accessLog.prune(keep: keep, now: .now)
+      if !removed.isEmpty {
+        log.notice("access log", ["removed": removed.joined(separator: " ")])
+      }
+    } catch {
+      log.error("access log", ["reason": error.description])
     }
   }
 

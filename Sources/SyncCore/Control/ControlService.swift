@@ -465,15 +465,14 @@ public final class ControlService: Sendable {
 
   /// Into the access log, before it is done.
   private func note(
-    _ action: AccessLog.Action, _ call: VarlinkCall, examination: ExaminationKey? = nil,
+    _ action: AccessLog.Entry.Action, _ call: VarlinkCall, examination: ExaminationKey? = nil,
     detail: String? = nil
   ) throws(VarlinkError) {
     guard let access else { return }
     var entry = AccessLog.Entry(
-      action: action, actor: "uid:\(call.peer.uid) \(call.peer.userName)",
-      onBehalfOf: call.parameters["onBehalfOf"]?.stringValue, result: "asked", detail: detail)
-    entry.system = examination?.system
-    entry.number = examination?.number
+      action, actor: "uid:\(call.peer.uid) \(call.peer.userName)",
+      onBehalfOf: call.parameters["onBehalfOf"]?.stringValue, order: nil, detail: detail)
+    entry.examination = examination
     do throws(AccessLogError) {
       try access.append([entry], now: .now)
     } catch {

@@ -358,7 +358,7 @@ public final class DeliveryService: Sendable {
         try self.record(
           orders.map { order in
             AccessLog.Entry(
-              action: .order, actor: actor, onBehalfOf: other, order: order, result: "asked",
+              .order, actor: actor, onBehalfOf: other, order: order, result: "asked",
               detail: order.forced.map { "forced: \($0)" })
           })
       }
@@ -458,7 +458,7 @@ public final class DeliveryService: Sendable {
           try access.append(
             records.map {
               AccessLog.Entry(
-                action: AccessLog.Action(action), actor: actor, onBehalfOf: other,
+                AccessLog.Entry.Action(action), actor: actor, onBehalfOf: other,
                 order: $0.order, assignment: $0.name, result: "asked")
             }, now: .now)
         } catch {
@@ -490,7 +490,7 @@ public final class DeliveryService: Sendable {
       try access.append(
         [
           AccessLog.Entry(
-            action: isPaused ? .pause : .resume, actor: actor, onBehalfOf: other,
+            isPaused ? .pause : .resume, actor: actor, onBehalfOf: other, order: nil,
             result: "asked", detail: shown.outlet.description)
         ], now: .now)
     } catch {

@@ -75,13 +75,18 @@ extension Engine {
     guard settings.unflagOnRecall.contains(key.system), let known = examinations[key] else {
       return
     }
+    // Somebody has decided it: no brake, and no second look at the list.
+    var kept = memory[key] ?? FlagMemory()
+    kept.approved = true
     let recorded = attempt("record a recall") {
       try ledger.recordRecalled(known.id, true)
+      try ledger.recordMemory(known.id, kept)
       try ledger.addHistory(
         known.id, "recalled", "no flag until it has left its list", now: clock.wall)
     }
     guard recorded else { return }
     recalled.insert(key)
+    memory[key] = kept
     for id in lists.keys { lists[id]!.needsPlan = true }
   }
 

@@ -38,17 +38,7 @@ extension DispatchSurroundings {
   ) {
     var recipients: [String: any ImageRecipient] = [:]
     for destination in configuration.destinations {
-      recipients[destination.name] = DIMSERecipient(
-        DIMSERecipient.Options(
-          name: destination.name,
-          address: PeerAddress(
-            host: destination.host, port: UInt16(destination.port),
-            calledAE: destination.aeTitle,
-            callingAE: destination.callingAETitle ?? configuration.archive.aeTitle),
-          timeouts: AssociationTimeouts(
-            connect: destination.connectTimeout, association: destination.associationTimeout,
-            response: destination.responseTimeout)),
-        archive: archive)
+      recipients[destination.name] = Self.recipient(destination, configuration, archive)
     }
     var interfaces: [String: any MessagePeer] = [:]
     for interface in configuration.hl7Interfaces {
@@ -64,6 +54,36 @@ extension DispatchSurroundings {
       composer: HL7Composer(interfaces: configuration.hl7Interfaces) { id in
         configuration.resolvedRecipient(id)?.hsaID
       }, disclosures: disclosures)
+  }
+}
+
+extension DispatchSurroundings {
+  private static func recipient(
+    _ destination: Configuration.Destination, _ configuration: Configuration,
+    _ archive: EmbeddedArchive
+  ) -> any ImageRecipient {
+    let address = PeerAddress(
+      host: destination.host, port: UInt16(destination.port), calledAE: destination.aeTitle,
+      callingAE: destination.callingAETitle ?? configuration.archive.aeTitle)
+    let timeouts = AssociationTimeouts(
+      connect: destination.connectTimeout, association: destination.associationTimeout,
+      response: destination.responseTimeout)
+    var recipient: any ImageRecipient = DIMSERecipient(
+      DIMSERecipient.Options(name: destination.name, address: address, timeouts: timeouts),
+      archive: archive)
+    if destination.transfer == .move,
+      let peer = configuration.peers.first(where: { $0.name == destination.mover })
+    {
+      let mover = DIMSEPeer(
+        DIMSEPeer.Options(peer, configuration, destination: destination.aeTitle))
+      recipient = MoveRecipient(name: destination.name, mover: mover)
+    }
+    guard destination.verifyByQuery else { return recipient }
+    let query = DIMSEPeer(
+      DIMSEPeer.Options(
+        name: destination.name, address: address, timeouts: timeouts,
+        destination: configuration.archive.aeTitle))
+    return VerifiedRecipient(recipient, query: query)
   }
 }
 

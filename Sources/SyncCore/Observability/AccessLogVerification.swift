@@ -76,7 +76,8 @@ private struct ChainWalk {
     while let line = try reader.next() {
       lines += 1
       if !line.isComplete, isLast {
-        result.notes.append("\(name):\(lines): an unfinished entry at the end, perhaps being written")
+        result.notes.append(
+          "\(name):\(lines): an unfinished entry at the end, perhaps being written")
         break
       }
       if let fault = line.isComplete ? take(line.bytes, name) : "is not a whole line" {
@@ -86,7 +87,8 @@ private struct ChainWalk {
     }
     if isLast {
       if left > 0 {
-        result.notes.append("\(name):\(lines): an unfinished batch at the end, perhaps being written")
+        result.notes.append(
+          "\(name):\(lines): an unfinished batch at the end, perhaps being written")
       }
     } else if left > 0 {
       result.broken = AccessLog.Break(

@@ -39,7 +39,7 @@ let package = Package(
       dependencies: ["Platform", "CLinux", "JSON", "SQLite", "TOML", "DICOM", "HL7", "Varlink"],
       swiftSettings: strict),
     .executableTarget(
-      name: "syncd", dependencies: ["SyncCore", "Platform", "CLinux", "DICOM", "Varlink"],
+      name: "syncd", dependencies: ["SyncCore", "Platform", "CLinux", "DICOM", "HL7", "Varlink"],
       swiftSettings: strict),
     .executableTarget(
       name: "syncctl", dependencies: ["SyncCore", "Varlink", "JSON", "Platform"],

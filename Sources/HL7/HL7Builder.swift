@@ -21,9 +21,12 @@ public struct HL7Builder: Sendable {
 
   public let characterSet: HL7CharacterSet
   public private(set) var bytes: [UInt8] = []
-  private let delimiters = HL7Message.Delimiters.standard
+  public let delimiters: HL7Message.Delimiters
 
-  public init(_ characterSet: HL7CharacterSet) { self.characterSet = characterSet }
+  public init(_ characterSet: HL7CharacterSet, delimiters: HL7Message.Delimiters = .standard) {
+    self.characterSet = characterSet
+    self.delimiters = delimiters
+  }
 
   /// Adds a segment; fields not named are empty, and those at the end are left out. MSH-1 and
   /// MSH-2 are written by themselves.
@@ -47,12 +50,13 @@ public struct HL7Builder: Sendable {
     }
     while parts.last?.isEmpty == true { parts.removeLast() }
     bytes += Array(name.utf8)
-    if name == "MSH" { bytes += Array("|^~\\&".utf8) }
+    if name == "MSH" { bytes += delimiters.header }
     for part in parts { bytes += [delimiters.field] + part }
     bytes.append(0x0D)
   }
 
-  /// Adds a segment as another message has it.
+  /// Adds a segment as another message has it, which must have the same delimiters and character
+  /// set.
   public mutating func segment(_ segment: HL7Segment) { bytes += segment.bytes + [0x0D] }
 
   private struct MissingCharacter: Error {
@@ -61,12 +65,12 @@ public struct HL7Builder: Sendable {
 
   private func encode(_ field: Field) throws(MissingCharacter) -> [UInt8] {
     switch field {
-    case .text(let text): return HL7Escape.encode(try plain(text))
+    case .text(let text): return HL7Escape.encode(try plain(text), delimiters)
     case .raw(let text): return try plain(text)
     case .bytes(let bytes): return bytes
     case .components(let texts):
       var parts: [[UInt8]] = []
-      for text in texts { parts.append(HL7Escape.encode(try plain(text))) }
+      for text in texts { parts.append(HL7Escape.encode(try plain(text), delimiters)) }
       while parts.last?.isEmpty == true { parts.removeLast() }
       return Array(parts.joined(separator: [delimiters.component]))
     case .repetitions(let fields):

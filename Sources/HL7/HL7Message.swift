@@ -24,6 +24,9 @@ public struct HL7Message: Sendable, Hashable {
     public static let standard = Delimiters()
 
     public init() {}
+
+    /// MSH-1 and MSH-2.
+    var header: [UInt8] { [field, component, repetition, escape, subcomponent] }
   }
 
   public static let longestMessage = 10 << 20

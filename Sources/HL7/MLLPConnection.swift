@@ -49,12 +49,13 @@ public enum MLLPError: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// The user's side of MLLP: sends a message and takes its answer, one at a time.
 ///
-/// Used by one thread; ``interrupt()`` from any. After any error the connection is of no use: an
-/// answer may still be on its way, and must not be taken for that of the next message.
+/// Used by one thread; ``interrupt()`` from any. After any error the connection is ``MLLPError/stale``:
+/// an answer may still be on its way, and must not be taken for that of the next message.
 public final class MLLPConnection: @unchecked Sendable {
   // @unchecked: by the rule above; the transport is Sendable by itself.
   private let transport: any MLLPTransport
   private var framer = MLLPFramer()
+  private var hasFailed = false
 
   public init(_ transport: any MLLPTransport) { self.transport = transport }
 
@@ -73,10 +74,11 @@ public final class MLLPConnection: @unchecked Sendable {
   public func exchange(
     _ message: [UInt8], deadline: Deadline
   ) throws(MLLPError) -> [UInt8] {
-    if transport.hasInput || framer.isInFrame { throw .stale }
+    if hasFailed || !framer.isEmpty || transport.hasInput { throw .stale }
     do throws(SystemError) {
       try transport.write(MLLPFramer.framed(message), deadline: deadline)
     } catch {
+      hasFailed = true
       throw .sendFailed(error.description)
     }
     return try receive(deadline: deadline)
@@ -84,6 +86,15 @@ public final class MLLPConnection: @unchecked Sendable {
 
   /// The next message from the peer, without sending anything.
   public func receive(deadline: Deadline) throws(MLLPError) -> [UInt8] {
+    do throws(MLLPError) {
+      return try nextMessage(deadline: deadline)
+    } catch {
+      hasFailed = true
+      throw error
+    }
+  }
+
+  private func nextMessage(deadline: Deadline) throws(MLLPError) -> [UInt8] {
     while true {
       if let message = framer.next() { return message }
       let bytes: [UInt8]

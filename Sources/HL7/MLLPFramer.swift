@@ -19,6 +19,8 @@ public struct MLLPFramer: Sendable {
 
   /// A message is begun and not yet whole.
   public var isInFrame: Bool { isInside }
+  /// Nothing is left of what was pushed: no message to be taken, whole or begun.
+  public var isEmpty: Bool { ready.isEmpty && !isInside }
 
   public mutating func push(_ bytes: some Sequence<UInt8>) throws(MLLPFramingError) {
     for byte in bytes {

@@ -138,11 +138,9 @@ public final class MLLPServer: Sendable {
   private func converse(_ socket: StreamSocket, _ host: String) {
     let transport = SocketTransport(socket)
     var framer = MLLPFramer(limit: options.limit)
-    var messageDeadline = Deadline.never
+    var deadline = Deadline.after(options.idleTimeout)
     while true {
       do throws(SystemError) {
-        let deadline =
-          framer.isInFrame ? messageDeadline : .after(options.idleTimeout)
         let bytes = try transport.read(deadline: deadline)
         if bytes.isEmpty { return }
         let wasInside = framer.isInFrame
@@ -150,11 +148,19 @@ public final class MLLPServer: Sendable {
           observe(.broken(host, error.description))
           return
         }
-        if framer.isInFrame, !wasInside { messageDeadline = .after(options.messageTimeout) }
+        var isAnswered = false
         while let message = framer.next() {
+          isAnswered = true
           guard let answer = handle(message, host) else { return }
           try transport.write(
             MLLPFramer.framed(answer), deadline: .after(options.writeTimeout))
+        }
+        // Line ends between messages do not keep a connection, nor does one message's time count
+        // for the next.
+        if framer.isInFrame, isAnswered || !wasInside {
+          deadline = .after(options.messageTimeout)
+        } else if isAnswered {
+          deadline = .after(options.idleTimeout)
         }
       } catch {
         if framer.isInFrame || !error.isTimeout { observe(.broken(host, error.description)) }

@@ -12,6 +12,19 @@ public struct ResolvedRecipient: Hashable, Sendable {
   public var hsaID: String?
 }
 
+extension ResolvedRecipient {
+  /// The path of labels: `Evidia > CT`.
+  public var label: String { path.joined(separator: " > ") }
+}
+
+extension SendGate.Recipient {
+  public init(_ recipient: ResolvedRecipient) {
+    self.init(
+      id: recipient.id, label: recipient.label, destination: recipient.destination,
+      kinds: recipient.kinds, systems: recipient.systems)
+  }
+}
+
 extension Configuration {
   /// A recipient with what it inherits: of each property the nearest one upwards in the tree. A
   /// property is taken whole: what a recipient says of itself replaces what its parents say.

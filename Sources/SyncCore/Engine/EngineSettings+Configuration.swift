@@ -30,6 +30,7 @@ extension EngineSettings {
       sendable: Set(configuration.prefetch.sendableStatuses))
     careUnits = Set(configuration.scope.careUnits)
     acceptsUnknownCareUnit = configuration.scope.acceptUnknownCareUnit
+    unflagOnRecall = Set(configuration.sending.unflagOnRecall)
     retention = configuration.daemon.retention
   }
 }

@@ -130,6 +130,17 @@ public final class Ledger {
       write?.first.milliseconds, write?.next.milliseconds, id)
   }
 
+  public func recordRecalled(_ id: Int64, _ isRecalled: Bool) throws {
+    try database.execute("UPDATE examination SET recalled = ? WHERE id = ?", isRecalled, id)
+  }
+
+  public func recalledExaminations() throws -> Set<ExaminationKey> {
+    Set(
+      try database.rows("SELECT system, number FROM examination WHERE recalled = 1") {
+        ExaminationKey(system: $0.text(0), number: $0.text(1))
+      })
+  }
+
   // MARK: - Images
 
   public func progress(_ id: Int64) throws -> ImageProgress? {

@@ -46,7 +46,8 @@ struct ListTable {
       examination: examination, referral: place("referral"), studyUID: place("study_uid"),
       patientID: place("patient_id"), status: place("status"), modality: place("modality"),
       description: place("description"), careUnit: place("care_unit"),
-      scheduled: place("scheduled"), priority: place("priority"), patientName: place("patient_name"))
+      scheduled: place("scheduled"), priority: place("priority"), patientName: place("patient_name")
+    )
     identifiers = ["examination", "referral", "patient_id"].compactMap { meaning in
       place(meaning).map { ($0, drop.columns[meaning] ?? meaning) }
     }

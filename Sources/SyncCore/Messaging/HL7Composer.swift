@@ -160,7 +160,7 @@ private struct Draft {
       "OBX",
       [
         1: .text("1"), 2: .text("FT"),
-        3: .components(["18748-4", "Diagnostic imaging study", "LN"]),
+        3: .components(["18748-4", "Diagnostic imaging study", "LN"]), 4: .text("1"),
         5: .text(prior.report ?? ""), 11: .text("F"),
       ])
   }

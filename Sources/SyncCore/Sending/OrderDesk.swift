@@ -92,7 +92,8 @@ public final class OrderDesk: Sendable {
   ) throws(Failure) -> [Result] {
     let policy = self.policy.withLock { $0 }
     guard let recipient = policy.recipient(wish.recipient) else { throw .noSuchRecipient }
-    let before = try read { (reader) in
+    let ledgers = try Ledgers(ledgerPath, deliveryPath)
+    let before = try ledgers.read { (reader, _) in
       try wish.examinations.map { try reader.examinations(number: $0.number, system: $0.system) }
     }
     // Somebody may have taken an examination from its list a moment ago.
@@ -102,17 +103,23 @@ public final class OrderDesk: Sendable {
     var orders: [(Int, SendOrder, String?)] = []
     for wanted in wish.examinations {
       var result = Result(number: wanted.number, system: wanted.system)
-      if let (order, flag) = try judge(wanted, wish, recipient, policy, doubts, &result) {
+      if let (order, flag) = try judge(
+        wanted, wish, recipient, policy, doubts, ledgers, &result)
+      {
         orders.append((results.count, order, flag))
       }
       results.append(result)
     }
     if wish.isDryRun || orders.isEmpty { return results }
     try record(orders.map(\.1))
-    for (index, order, flag) in orders {
+    let answers = orders.map { _, order, flag in
       let answer = Answer<OrderAnswer>()
       dispatcher.post(.order(order, flag: flag, answer))
-      switch answer.wait(until: .after(longest)) {
+      return answer
+    }
+    let deadline = Deadline.after(longest)
+    for ((index, order, _), answer) in zip(orders, answers) {
+      switch answer.wait(until: deadline) {
       case .accepted(let id)?: results[index].id = id
       case .alreadyActive?:
         results[index].refusals.append(
@@ -129,9 +136,9 @@ public final class OrderDesk: Sendable {
 
   private func judge(
     _ wanted: (number: String, system: String?), _ wish: Wish, _ recipient: SendGate.Recipient,
-    _ policy: Policy, _ doubts: [String: String], _ result: inout Result
+    _ policy: Policy, _ doubts: [String: String], _ ledgers: Ledgers, _ result: inout Result
   ) throws(Failure) -> (SendOrder, String?)? {
-    let found = try read { (reader) in
+    let found = try ledgers.read { (reader, _) in
       try reader.examinations(number: wanted.number, system: wanted.system).map {
         ($0, try reader.privateFacts(of: $0.id))
       }
@@ -158,7 +165,7 @@ public final class OrderDesk: Sendable {
     var facts = SendGate.Facts(record: entry.record, progress: entry.progress)
     facts.absences = hidden?.absences ?? 0
     facts.listDoubt = entry.record.list.flatMap { doubts[$0] }
-    let earlier = try readDeliveries { (reader) in
+    let earlier = try ledgers.read { (_, reader) in
       (
         try reader.active(key, recipient: recipient.id),
         try reader.wasRecalled(key, recipient: recipient.id)
@@ -262,7 +269,8 @@ public final class OrderDesk: Sendable {
       }
       var doubts: [String: String] = [:]
       for list in shown.lists where lists.contains(list.id) {
-        if list.freshness != .fresh || list.reason != nil, list.lastRead == nil || list.reason != nil
+        if list.freshness != .fresh || list.reason != nil,
+          list.lastRead == nil || list.reason != nil
         {
           // A brake on clears is no doubt about who is on the list.
           if list.held == 0 { doubts[list.id] = list.reason ?? "it has not been read" }
@@ -276,15 +284,24 @@ public final class OrderDesk: Sendable {
     return Dictionary(lists.map { ($0, why) }, uniquingKeysWith: { first, _ in first })
   }
 
-  private func read<T>(_ body: (LedgerReader) throws -> T) throws(Failure) -> T {
-    do { return try body(LedgerReader(path: ledgerPath)) } catch {
-      throw .busy("the ledger cannot be read: \(error)")
-    }
-  }
+  /// Both ledgers, as one order needs them.
+  private struct Ledgers {
+    private let ledger: LedgerReader
+    private let deliveries: DeliveryReader
 
-  private func readDeliveries<T>(_ body: (DeliveryReader) throws -> T) throws(Failure) -> T {
-    do { return try body(DeliveryReader(path: deliveryPath)) } catch {
-      throw .busy("the delivery ledger cannot be read: \(error)")
+    init(_ ledgerPath: String, _ deliveryPath: String) throws(Failure) {
+      do {
+        ledger = try LedgerReader(path: ledgerPath)
+        deliveries = try DeliveryReader(path: deliveryPath)
+      } catch {
+        throw .busy("the ledgers cannot be read: \(error)")
+      }
+    }
+
+    func read<T>(_ body: (LedgerReader, DeliveryReader) throws -> T) throws(Failure) -> T {
+      do { return try body(ledger, deliveries) } catch {
+        throw .busy("the ledgers cannot be read: \(error)")
+      }
     }
   }
 }

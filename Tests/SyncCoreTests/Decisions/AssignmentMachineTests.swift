@@ -98,7 +98,7 @@ import Testing
 
   @Test("From every state, when all that is under way succeeds, the assignment comes to an end")
   func liveness() throws {
-    for (shape, states) in Self.states {
+    for (_, states) in Self.states {
       for state in states {
         var machine = state
         _ = machine.handle(.unhold)
@@ -144,7 +144,7 @@ import Testing
 
   @Test("An ended state has nothing pending, and an answered one nothing to recall")
   func ended() throws {
-    for (shape, states) in Self.states {
+    for (_, states) in Self.states {
       for state in states {
         if state.hasEnded { try #require(!state.hasPending) }
         if state.phase == .answered {

@@ -44,9 +44,9 @@ func verifyAccessLog(in directory: String) -> Never {
       say("\(directory)/\(broken)\nsyncd: the access log is not as it was written\n")
       exit(1)
     }
-    let range = found.first.flatMap { first in found.last.map { ", \(first) to \($0)" } } ?? ""
+    let range = found.first.flatMap { first in found.last.map { " (\(first) to \($0))" } } ?? ""
     say(
-      "\(directory): \(found.entries) entries\(range), in \(found.files) files, unbroken\n"
+      "\(directory): unbroken; entries: \(found.entries)\(range), files: \(found.files)\n"
         + (found.hash.map { "last hash: \($0)\n" } ?? ""), to: 1)
     exit(0)
   } catch {

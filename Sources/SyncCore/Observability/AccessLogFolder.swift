@@ -138,14 +138,16 @@ struct AccessLogFolder {
   /// The last entry that was acknowledged, or one before it; nil where the mark is missing or cannot
   /// be read.
   func head() throws(SystemError) -> AccessLogLine.Link? {
-    let bytes: [UInt8]
+    var bytes: [UInt8]?
     do throws(SystemError) {
-      bytes = try FileDescriptor.contents(of: file(Self.headName), atMost: 4096)
+      var reader = try AccessLogReader(file(Self.headName))
+      bytes = try reader.next()?.bytes
     } catch {
       if error.code == ENOENT { return nil }
       throw error
     }
-    guard let value = try? JSONValue.parse(bytes), let sequence = value["sequence"]?.intValue,
+    guard let bytes, let value = try? JSONValue.parse(bytes),
+      let sequence = value["sequence"]?.intValue,
       sequence >= 0, let hash = value["hash"]?.stringValue.flatMap(AccessLogLine.hash)
     else { return nil }
     return AccessLogLine.Link(sequence: sequence, hash: hash)
@@ -217,7 +219,7 @@ struct AccessLogReader: ~Copyable {
 
   mutating func next() throws(SystemError) -> Line? {
     while true {
-      if let newline = buffer[searched...].firstIndex(of: 0x0A) {
+      if let newline = lineEnd() {
         let bytes = Array(buffer[start..<newline])
         offset += Int64(bytes.count + 1)
         start = newline + 1
@@ -237,18 +239,29 @@ struct AccessLogReader: ~Copyable {
     }
   }
 
+  private func lineEnd() -> Int? {
+    buffer.withUnsafeBytes { bytes in
+      guard searched < bytes.count, let start = bytes.baseAddress,
+        let found = memchr(start + searched, 0x0A, bytes.count - searched)
+      else { return nil }
+      return start.distance(to: UnsafeRawPointer(found))
+    }
+  }
+
   private mutating func fill() throws(SystemError) {
     buffer.removeFirst(start)
     searched -= start
     start = 0
-    var chunk = [UInt8](repeating: 0, count: 64 << 10)
-    var count = 0
     var failure: SystemError?
-    chunk.withUnsafeMutableBytes { bytes in
-      do throws(SystemError) { count = try file.read(into: bytes) } catch { failure = error }
+    let chunk = [UInt8](unsafeUninitializedCapacity: 64 << 10) { bytes, count in
+      do throws(SystemError) {
+        count = try file.read(into: UnsafeMutableRawBufferPointer(bytes))
+      } catch {
+        failure = error
+      }
     }
     if let failure { throw failure }
-    isAtEnd = count == 0
-    buffer += chunk[..<count]
+    isAtEnd = chunk.isEmpty
+    buffer += chunk
   }
 }

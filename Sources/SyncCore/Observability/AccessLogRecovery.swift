@@ -149,12 +149,14 @@ struct AccessLogRecovery {
   private static func read(
     _ file: borrowing FileDescriptor, at offset: Int64, atMost limit: Int64
   ) throws(SystemError) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: Int(min(limit, 64 << 10)))
+    let size = Int(min(limit, 64 << 10))
     while true {
-      let count = bytes.withUnsafeMutableBytes {
-        pread(file.raw, $0.baseAddress, $0.count, off_t(offset))
+      var result = 0
+      let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+        result = pread(file.raw, buffer.baseAddress, size, off_t(offset))
+        count = max(0, result)
       }
-      if count >= 0 { return Array(bytes[..<count]) }
+      if result >= 0 { return bytes }
       if errno != EINTR { throw .last("pread") }
     }
   }

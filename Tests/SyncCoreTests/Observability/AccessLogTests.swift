@@ -278,12 +278,12 @@ struct AccessLogTests {
   func removedMonths() throws {
     let fixture = try AccessLogFixture()
     let log = try fixture.open()
-    for month in ["2021-10", "2021-11", "2026-11", "2026-12"] {
+    for month in ["2021-10", "2022-01", "2026-11", "2026-12"] {
       try log.append([AccessLogFixture.entry()], now: WallTime(rfc3339: "\(month)-15T00:00:00Z")!)
     }
     let now = WallTime(rfc3339: "2026-12-15T01:00:00Z")!
     #expect(try log.prune(keep: AccessLog.defaultKeep, now: now).count == 1)
-    unlink(fixture.path("access-2021-11.log"))
+    unlink(fixture.path("access-2022-01.log"))
     #expect(
       try fixture.verify().broken?.description
         == "access-2026-11.log:1: the log begins with entry 3: the ones before it were removed")

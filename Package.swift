@@ -30,13 +30,16 @@ let package = Package(
     .target(name: "SQLite", dependencies: ["CSQLite"], swiftSettings: strict),
     .target(name: "TOML", swiftSettings: strict),
     .target(name: "DICOM", dependencies: ["Platform"], swiftSettings: strict),
+    .target(name: "TLS", dependencies: ["Platform", "CCurl"], swiftSettings: strict),
     .target(name: "HL7", dependencies: ["Platform"], swiftSettings: strict),
     .target(name: "Varlink", dependencies: ["Platform", "JSON"], swiftSettings: strict),
 
     // The product.
     .target(
       name: "SyncCore",
-      dependencies: ["Platform", "CLinux", "JSON", "SQLite", "TOML", "DICOM", "HL7", "Varlink"],
+      dependencies: [
+        "Platform", "CLinux", "JSON", "SQLite", "TOML", "DICOM", "HL7", "TLS", "Varlink",
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "syncd", dependencies: ["SyncCore", "Platform", "CLinux", "DICOM", "HL7", "Varlink"],
@@ -74,7 +77,7 @@ let package = Package(
       name: "DICOMTests", dependencies: ["DICOM", "TestSupport", "Platform"],
       swiftSettings: strict),
     .testTarget(
-      name: "HL7Tests", dependencies: ["HL7", "TestSupport", "Platform"],
+      name: "HL7Tests", dependencies: ["HL7", "TLS", "TestSupport", "Platform"],
       swiftSettings: strict),
     .testTarget(
       name: "VarlinkTests",

@@ -40,10 +40,14 @@ public enum HL7Escape {
     var index = bytes.startIndex
     while index < bytes.endIndex {
       let byte = bytes[index]
-      guard byte == escape,
-        let end = bytes[(index + 1)...].firstIndex(of: escape),
-        let plain = meaning(bytes[(index + 1)..<end], delimiters)
-      else {
+      guard byte == escape, let end = bytes[(index + 1)...].firstIndex(of: escape) else {
+        result.append(byte)
+        index += 1
+        continue
+      }
+      let sequence = bytes[(index + 1)..<end]
+      guard let plain = meaning(sequence, delimiters) ?? kept(sequence, escape) else {
+        // A stray escape character: what follows may be a sequence of its own.
         result.append(byte)
         index += 1
         continue
@@ -52,6 +56,16 @@ public enum HL7Escape {
       index = end + 1
     }
     return result
+  }
+
+  /// A sequence of a kind that the standard has (formatting, character sets, local ones) and that is
+  /// not undone here stays as a whole: its end does not begin another one.
+  private static func kept(_ sequence: ArraySlice<UInt8>, _ escape: UInt8) -> [UInt8]? {
+    switch sequence.first {
+    // . C M X Z
+    case 0x2E, 0x43, 0x4D, 0x58, 0x5A: [escape] + sequence + [escape]
+    default: nil
+    }
   }
 
   private static func meaning(

@@ -1,16 +1,4 @@
-import Glibc
 import Platform
-
-/// Bytes to and from a peer, with deadlines.
-public protocol MLLPTransport: Sendable {
-  func write(_ bytes: [UInt8], deadline: Deadline) throws(SystemError)
-  /// At least one byte; none at the end of the stream.
-  func read(deadline: Deadline) throws(SystemError) -> [UInt8]
-  /// Whether something is there to be read without waiting: also the end of the stream.
-  var hasInput: Bool { get }
-  /// Wakes up whoever reads or writes, with an error. From any thread.
-  func interrupt()
-}
 
 /// Why an exchange came to nothing, told apart by what may have reached the other side.
 public enum MLLPError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -53,18 +41,18 @@ public enum MLLPError: Error, Hashable, Sendable, CustomStringConvertible {
 /// an answer may still be on its way, and must not be taken for that of the next message.
 public final class MLLPConnection: @unchecked Sendable {
   // @unchecked: by the rule above; the transport is Sendable by itself.
-  private let transport: any MLLPTransport
+  private let transport: any ByteTransport
   private var framer = MLLPFramer()
   private var hasFailed = false
 
-  public init(_ transport: any MLLPTransport) { self.transport = transport }
+  public init(_ transport: any ByteTransport) { self.transport = transport }
 
   public static func connect(
     host: String, port: UInt16, deadline: Deadline
   ) throws(MLLPError) -> MLLPConnection {
-    do throws(SystemError) {
-      let socket = try StreamSocket.connect(to: .tcp(host: host, port: port), deadline: deadline)
-      return MLLPConnection(SocketTransport(socket))
+    do throws(TransportError) {
+      return MLLPConnection(
+        try SocketTransport.connect(to: .tcp(host: host, port: port), deadline: deadline))
     } catch {
       throw .notConnected(error.description)
     }
@@ -74,8 +62,9 @@ public final class MLLPConnection: @unchecked Sendable {
   public func exchange(
     _ message: [UInt8], deadline: Deadline
   ) throws(MLLPError) -> [UInt8] {
-    if hasFailed || !framer.isEmpty || transport.hasInput { throw .stale }
-    do throws(SystemError) {
+    if hasFailed || !framer.isEmpty { throw .stale }
+    try checkSilence()
+    do throws(TransportError) {
       try transport.write(MLLPFramer.framed(message), deadline: deadline)
     } catch {
       hasFailed = true
@@ -98,11 +87,11 @@ public final class MLLPConnection: @unchecked Sendable {
     while true {
       if let message = framer.next() { return message }
       let bytes: [UInt8]
-      do throws(SystemError) {
+      do throws(TransportError) {
         bytes = try transport.read(deadline: deadline)
       } catch {
         if error.isTimeout { throw .timedOut }
-        if error.code == ECONNRESET { throw .closed }
+        if error.isReset { throw .closed }
         throw .receiveFailed(error.description)
       }
       if bytes.isEmpty { throw .closed }
@@ -110,37 +99,20 @@ public final class MLLPConnection: @unchecked Sendable {
     }
   }
 
-  public func interrupt() { transport.interrupt() }
-}
-
-/// MLLP over TCP as it is.
-public struct SocketTransport: MLLPTransport {
-  private let socket: StreamSocket
-
-  public init(_ socket: StreamSocket) { self.socket = socket }
-
-  public func write(_ bytes: [UInt8], deadline: Deadline) throws(SystemError) {
-    try socket.write(bytes, deadline: deadline)
-  }
-
-  public func read(deadline: Deadline) throws(SystemError) -> [UInt8] {
-    var buffer = [UInt8](repeating: 0, count: 16 << 10)
-    let result = buffer.withUnsafeMutableBytes { bytes -> Result<Int, SystemError> in
-      do throws(SystemError) {
-        return .success(try socket.read(into: bytes, deadline: deadline))
-      } catch {
-        return .failure(error)
-      }
+  /// What comes unasked, the end of the stream as well, makes the connection useless. It is read
+  /// rather than waited for: within TLS there may be something to read that is no message.
+  private func checkSilence() throws(MLLPError) {
+    do throws(TransportError) {
+      _ = try transport.read(deadline: .after(.zero))
+    } catch {
+      if error.isTimeout { return }
+      hasFailed = true
+      // Within TLS 1.3 a peer that refuses our certificate says so only now.
+      throw error.isReset ? .stale : .notConnected(error.description)
     }
-    let count = try result.get()
-    buffer.removeSubrange(count...)
-    return buffer
+    hasFailed = true
+    throw .stale
   }
 
-  public var hasInput: Bool {
-    var poll = pollfd(fd: socket.descriptor.raw, events: Int16(POLLIN), revents: 0)
-    return Glibc.poll(&poll, 1, 0) != 0
-  }
-
-  public func interrupt() { socket.interrupt() }
+  public func interrupt() { transport.interrupt() }
 }

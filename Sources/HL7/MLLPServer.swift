@@ -140,7 +140,7 @@ public final class MLLPServer: Sendable {
     var framer = MLLPFramer(limit: options.limit)
     var deadline = Deadline.after(options.idleTimeout)
     while true {
-      do throws(SystemError) {
+      do throws(TransportError) {
         let bytes = try transport.read(deadline: deadline)
         if bytes.isEmpty { return }
         let wasInside = framer.isInFrame

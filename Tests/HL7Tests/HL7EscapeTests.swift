@@ -47,6 +47,12 @@ struct HL7EscapeTests {
     #expect(decode(text) == text)
   }
 
+  @Test("a sequence of a kind that is not undone here stays whole")
+  func keptWhole() {
+    #expect(decode("\\Z1\\F\\X41\\") == "\\Z1\\FA")
+    #expect(decode("\\C2842\\F\\F\\") == "\\C2842\\F|")
+  }
+
   @Test("an escape sequence after a stray escape character is still understood")
   func afterStray() {
     #expect(decode("a\\b\\F\\c") == "a\\b|c")

@@ -238,3 +238,8 @@ struct MLLPConnectionTests {
     }
   }
 }
+
+extension SocketTransport {
+  /// Whether something is there to be read, the end of the stream as well.
+  fileprivate var hasInput: Bool { (try? socket.waitReadable(until: .after(.zero))) ?? true }
+}

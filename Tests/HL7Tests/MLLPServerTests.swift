@@ -57,7 +57,7 @@ struct MLLPServerTests {
   }
 
   private func isClosed(_ socket: StreamSocket) throws -> Bool {
-    do throws(SystemError) {
+    do throws(TransportError) {
       return try SocketTransport(socket).read(deadline: .after(soon)).isEmpty
     } catch {
       return !error.isTimeout

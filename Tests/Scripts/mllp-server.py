@@ -27,6 +27,7 @@ import asyncio
 import json
 import random
 import signal
+import ssl
 import sys
 import threading
 import time
@@ -141,7 +142,7 @@ async def converse(reader, writer, rules, recorder):
             else:
                 writer.writeblock(acknowledgement)
             await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
+    except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
         pass
     except (InvalidBlockError, ValueError, hl7.ParseException) as error:
         print(f"refused: {error}", file=sys.stderr, flush=True)
@@ -149,10 +150,21 @@ async def converse(reader, writer, rules, recorder):
         writer.close()
 
 
-async def serve_hl7(port, rules, recorder):
+def tls_context(options):
+    if not options.tls_certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(options.tls_certificate, options.tls_key)
+    if options.tls_client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(options.tls_client_ca)
+    return context
+
+
+async def serve_hl7(port, rules, recorder, context):
     server = await start_hl7_server(
         lambda reader, writer: converse(reader, writer, rules, recorder),
-        "127.0.0.1", port, limit=16 << 20)
+        "127.0.0.1", port, limit=16 << 20, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -202,11 +214,14 @@ def main():
     parser.add_argument("--record")
     parser.add_argument("--rule", action="append", default=[])
     parser.add_argument("--random", type=int)
+    parser.add_argument("--tls-certificate")
+    parser.add_argument("--tls-key")
+    parser.add_argument("--tls-client-ca")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     rules, recorder = Rules(options.rule, options.random), Recorder(options.record)
     if options.peer == "hl7":
-        asyncio.run(serve_hl7(options.port, rules, recorder))
+        asyncio.run(serve_hl7(options.port, rules, recorder, tls_context(options)))
     else:
         serve_hl7apy(options.port, rules, recorder)
 

@@ -1,5 +1,6 @@
 import HL7
 import Platform
+import TLS
 
 /// An HL7 interface reached over MLLP: keeps connections, one message in flight on each.
 public final class MLLPPeer: MessagePeer {
@@ -10,16 +11,20 @@ public final class MLLPPeer: MessagePeer {
     public var acknowledgementTimeout: Duration
     /// After a commit accept (CA), for the application's own acknowledgement.
     public var applicationTimeout: Duration
+    /// Within TLS; nil for TCP as it is.
+    public var tls: TLSOptions?
 
     public init(
       host: String, port: UInt16, connectTimeout: Duration = .seconds(10),
-      acknowledgementTimeout: Duration = .seconds(30), applicationTimeout: Duration = .seconds(60)
+      acknowledgementTimeout: Duration = .seconds(30), applicationTimeout: Duration = .seconds(60),
+      tls: TLSOptions? = nil
     ) {
       self.host = host
       self.port = port
       self.connectTimeout = connectTimeout
       self.acknowledgementTimeout = acknowledgementTimeout
       self.applicationTimeout = applicationTimeout
+      self.tls = tls
     }
   }
 
@@ -39,11 +44,23 @@ public final class MLLPPeer: MessagePeer {
           if !error.isNothingSent { return .unknown(error.description) }
         }
       }
-      let connection = try MLLPConnection.connect(
-        host: options.host, port: options.port, deadline: .after(options.connectTimeout))
-      return try exchange(connection, message, controlID)
+      return try exchange(try connect(), message, controlID)
     } catch {
       return error.isNothingSent ? .notSent(error.description) : .unknown(error.description)
+    }
+  }
+
+  private func connect() throws(MLLPError) -> MLLPConnection {
+    let deadline = Deadline.after(options.connectTimeout)
+    guard let tls = options.tls else {
+      return try MLLPConnection.connect(host: options.host, port: options.port, deadline: deadline)
+    }
+    do throws(TransportError) {
+      return MLLPConnection(
+        try TLSTransport.connect(
+          host: options.host, port: options.port, options: tls, deadline: deadline))
+    } catch {
+      throw .notConnected(error.description)
     }
   }
 

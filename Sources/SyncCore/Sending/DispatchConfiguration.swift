@@ -1,6 +1,7 @@
 import DICOM
 import HL7
 import Platform
+import TLS
 
 extension DispatchSettings {
   /// What the dispatcher is to know of a configuration.
@@ -47,7 +48,11 @@ extension DispatchSurroundings {
           host: interface.host, port: UInt16(interface.port),
           connectTimeout: interface.connectTimeout,
           acknowledgementTimeout: interface.acknowledgementTimeout,
-          applicationTimeout: interface.applicationTimeout))
+          applicationTimeout: interface.applicationTimeout,
+          tls: interface.tls.map {
+            TLSOptions(
+              trustedCertificates: $0.authorities, certificate: $0.certificate, key: $0.key)
+          }))
     }
     self.init(
       archive: archive, sources: sources, recipients: recipients, interfaces: interfaces,

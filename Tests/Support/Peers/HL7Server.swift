@@ -39,8 +39,11 @@ public final class HL7Server: Sendable {
   ///   - rules: `MATCH=ANSWERS`, as `ORM^O01/HD=AE:204` or `*=silent+AA`; the script says more.
   ///   - seed: answers at random, the same for the same seed, where no rule fits.
   ///   - port: 0 for any.
+  ///   - tls: what the server shows (of the package hl7 only); with an authority for clients it
+  ///     demands certificates.
   public init(
-    _ peer: Peer = .hl7, rules: [String] = [], seed: Int? = nil, port: UInt16 = 0
+    _ peer: Peer = .hl7, rules: [String] = [], seed: Int? = nil, port: UInt16 = 0,
+    tls: (certificate: String, key: String, clientAuthority: String?)? = nil
   ) throws {
     let directory = try TemporaryDirectory()
     var arguments = [
@@ -48,6 +51,10 @@ public final class HL7Server: Sendable {
       "--record", directory.file("received"),
     ]
     for rule in rules { arguments += ["--rule", rule] }
+    if let tls {
+      arguments += ["--tls-certificate", tls.certificate, "--tls-key", tls.key]
+      if let authority = tls.clientAuthority { arguments += ["--tls-client-ca", authority] }
+    }
     if let seed { arguments += ["--random", "\(seed)"] }
     let process = try ChildProcess(Peers.python, arguments)
     let isReady = process.waitForOutput("\n")

@@ -49,7 +49,8 @@ let package = Package(
       swiftSettings: strict),
 
     // The simulated surroundings: for the demonstration and the tests, never installed.
-    .target(name: "Training", dependencies: ["DICOM", "Platform"], swiftSettings: strict),
+    .target(
+      name: "Training", dependencies: ["DICOM", "HL7", "Platform"], swiftSettings: strict),
     .executableTarget(
       name: "syncd-demo", dependencies: ["Training", "SyncCore", "JSON", "Platform", "DICOM"],
       swiftSettings: strict),

@@ -48,7 +48,6 @@ class SyncdAmongFaults(messages.SyncdSending):
 def faults(count, arguments, work, bars, smoke):
     """Every message at least once, none called delivered that was not, the order of each kept."""
     place = work / "contender"
-    place.mkdir()
     with HostilePeer(7, work / "taken.txt") as peer:
         server = SyncdAmongFaults(place, arguments)
         server.rows = count

@@ -30,22 +30,27 @@ let package = Package(
     .target(name: "SQLite", dependencies: ["CSQLite"], swiftSettings: strict),
     .target(name: "TOML", swiftSettings: strict),
     .target(name: "DICOM", dependencies: ["Platform"], swiftSettings: strict),
+    .target(name: "TLS", dependencies: ["Platform", "CCurl"], swiftSettings: strict),
+    .target(name: "HL7", dependencies: ["Platform"], swiftSettings: strict),
     .target(name: "Varlink", dependencies: ["Platform", "JSON"], swiftSettings: strict),
 
     // The product.
     .target(
       name: "SyncCore",
-      dependencies: ["Platform", "CLinux", "JSON", "SQLite", "TOML", "DICOM", "Varlink"],
+      dependencies: [
+        "Platform", "CLinux", "JSON", "SQLite", "TOML", "DICOM", "HL7", "TLS", "Varlink",
+      ],
       swiftSettings: strict),
     .executableTarget(
-      name: "syncd", dependencies: ["SyncCore", "Platform", "CLinux", "DICOM", "Varlink"],
+      name: "syncd", dependencies: ["SyncCore", "Platform", "CLinux", "DICOM", "HL7", "Varlink"],
       swiftSettings: strict),
     .executableTarget(
       name: "syncctl", dependencies: ["SyncCore", "Varlink", "JSON", "Platform"],
       swiftSettings: strict),
 
     // The simulated surroundings: for the demonstration and the tests, never installed.
-    .target(name: "Training", dependencies: ["DICOM", "Platform"], swiftSettings: strict),
+    .target(
+      name: "Training", dependencies: ["DICOM", "HL7", "Platform"], swiftSettings: strict),
     .executableTarget(
       name: "syncd-demo", dependencies: ["Training", "SyncCore", "JSON", "Platform", "DICOM"],
       swiftSettings: strict),
@@ -73,13 +78,16 @@ let package = Package(
       name: "DICOMTests", dependencies: ["DICOM", "TestSupport", "Platform"],
       swiftSettings: strict),
     .testTarget(
+      name: "HL7Tests", dependencies: ["HL7", "TLS", "TestSupport", "Platform"],
+      swiftSettings: strict),
+    .testTarget(
       name: "VarlinkTests",
       dependencies: ["Varlink", "JSON", "TestSupport", "Platform", "varlink-certification"],
       exclude: ["asyncvarlink_client.py"], swiftSettings: strict),
     .testTarget(
       name: "SyncCoreTests",
       dependencies: [
-        "SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "Platform", "JSON", "TOML",
+        "SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "HL7", "Platform", "JSON", "TOML",
       ],
       swiftSettings: strict),
     .testTarget(
@@ -89,7 +97,7 @@ let package = Package(
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
-        "SyncCore", "DICOM", "Varlink", "JSON", "Platform", "Training", "TestSupport",
+        "SyncCore", "DICOM", "HL7", "Varlink", "JSON", "Platform", "Training", "TestSupport",
       ],
       swiftSettings: strict),
   ]

@@ -66,8 +66,10 @@ enum Completion {
             -*) ;;
             *)
               command=${line[index]}
-              case $command in
-                \(groups.joined(separator: "|"))) command+=" ${line[index + 1]-}" ;;
+              case "$command ${line[index + 1]-}" in
+                \(pureGroups.map { "\"\($0) \"*" }.joined(separator: "|"))\
+                |\(pairs.map { "\"\($0)\"" }.joined(separator: "|")))
+                  command+=" ${line[index + 1]-}" ;;
               esac
               break ;;
           esac
@@ -95,11 +97,16 @@ enum Completion {
       case .words(let words):
         text += "      COMPREPLY=($(compgen -W"
         text += " \"\(words.joined(separator: " "))\" -- \"$word\"))\n"
-      case .text, nil: break
+      case .text, nil:
+        let seconds = CommandTable.secondWords(after: command.name)
+        if !seconds.isEmpty {
+          text += "      [[ $previous == \(command.name) ]] && COMPREPLY=($(compgen -W"
+          text += " \"\(seconds.joined(separator: " "))\" -- \"$word\"))\n"
+        }
       }
       text += "      ;;\n"
     }
-    for group in groups {
+    for group in pureGroups {
       text += "    \"\(group) \"*)\n      COMPREPLY=($(compgen -W"
       text += " \"\(CommandTable.secondWords(after: group).joined(separator: " "))\""
       text += " -- \"$word\"))\n      ;;\n"
@@ -117,8 +124,13 @@ enum Completion {
     return text
   }
 
-  private static var groups: [String] {
-    CommandTable.firstWords.filter { !CommandTable.secondWords(after: $0).isEmpty }
+  /// First words that are no command by themselves.
+  private static var pureGroups: [String] {
+    CommandTable.firstWords.filter { CommandTable.command($0) == nil }
+  }
+
+  private static var pairs: [String] {
+    CommandTable.commands.map(\.name).filter { $0.contains(" ") }
   }
 
   // MARK: zsh
@@ -166,7 +178,7 @@ enum Completion {
       """
     for word in CommandTable.firstWords {
       let summary =
-        CommandTable.command(word)?.summary ?? "Check or show the configuration."
+        CommandTable.summary(of: word)
       text += "        '\(word):\(zshQuoted(summary).replacing(":", with: "\\:"))'\n"
     }
     text += """
@@ -180,8 +192,15 @@ enum Completion {
     for word in CommandTable.firstWords {
       text += "        \(word))\n"
       let seconds = CommandTable.secondWords(after: word)
-      if seconds.isEmpty {
-        text += zshArguments(CommandTable.command(word)!, indent: "          ")
+      if let command = CommandTable.command(word) {
+        for second in seconds {
+          text += "          if [[ $words[2] == \(second) ]] && ((CURRENT > 2)); then\n"
+          text += "            shift words\n            ((CURRENT--))\n"
+          text += zshArguments(
+            CommandTable.command("\(word) \(second)")!, indent: "            ")
+          text += "            return\n          fi\n"
+        }
+        text += zshArguments(command, indent: "          ", or: seconds)
       } else {
         text += "          if ((CURRENT == 2)); then\n"
         text += "            _values command \(seconds.joined(separator: " "))\n"
@@ -210,7 +229,10 @@ enum Completion {
     return text
   }
 
-  private static func zshArguments(_ command: Command, indent: String) -> String {
+  /// - Parameter seconds: words that may stand in place of the operand.
+  private static func zshArguments(
+    _ command: Command, indent: String, or seconds: [String] = []
+  ) -> String {
     var parts = ["$global"] + command.options.flatMap(zshOption)
     if let operand = command.operand {
       let action =
@@ -218,7 +240,7 @@ enum Completion {
         case .file: "_files"
         case .command: "(\(CommandTable.firstWords.joined(separator: " ")))"
         case .words(let words): "(\(words.joined(separator: " ")))"
-        case .text: " "
+        case .text: seconds.isEmpty ? " " : "(\(seconds.joined(separator: " ")))"
         }
       let position = operand.count == .any || operand.count == .some ? "*" : "1"
       parts.append("'\(position):\(operand.name.lowercased()):\(action)'")
@@ -254,13 +276,21 @@ enum Completion {
 
       """
     for word in CommandTable.firstWords {
-      let summary = CommandTable.command(word)?.summary ?? "Check or show the configuration."
+      let summary = CommandTable.summary(of: word)
       text += "complete -c syncctl -n __fish_use_subcommand -a \(word) -d \(quoted(summary))\n"
     }
     for global in CommandTable.global { text += option(global, nil) }
     for command in CommandTable.commands {
       let words = command.words
       var condition = "__fish_seen_subcommand_from \(words[0])"
+      // `list` is a command, and the second word of `dest list`.
+      let groups = CommandTable.firstWords.filter {
+        words.count == 1 && $0 != words[0]
+          && CommandTable.secondWords(after: $0).contains(words[0])
+      }
+      if !groups.isEmpty {
+        condition += "; and not __fish_seen_subcommand_from \(groups.joined(separator: " "))"
+      }
       if words.count == 2 {
         let seconds = CommandTable.secondWords(after: words[0]).joined(separator: " ")
         text += "complete -c syncctl -n "

@@ -10,6 +10,7 @@ enum ExitCode: Int32, CaseIterable {
   case partial = 6
   case versionMismatch = 7
   case notFound = 8
+  case failedAssignments = 9
 
   /// For the help and the manual page.
   var meaning: String {
@@ -20,9 +21,10 @@ enum ExitCode: Int32, CaseIterable {
     case .notRunning: "syncd does not run, or nothing listens at the socket."
     case .permission: "No permission to use the socket or the command."
     case .timeout: "No answer in time, or syncd is busy. What was started goes on."
-    case .partial: "Done in part: lists that failed, flags not written, images not complete."
+    case .partial: "Done in part: some lists, flags, images or assignments are not."
     case .versionMismatch: "syncd and syncctl are of versions that do not fit together."
-    case .notFound: "No such list or examination."
+    case .notFound: "No such list, examination, assignment, recipient or destination."
+    case .failedAssignments: "There are failed assignments; of `failed` only."
     }
   }
 
@@ -38,6 +40,7 @@ enum ExitCode: Int32, CaseIterable {
     case .partial: "partial"
     case .versionMismatch: "version_mismatch"
     case .notFound: "not_found"
+    case .failedAssignments: "failed_assignments"
     }
   }
 }

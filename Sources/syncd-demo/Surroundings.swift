@@ -15,6 +15,12 @@ final class Surroundings {
   let directory: String
   let pacs: SimulatedPACS
   private let server: DICOMServer
+  let recipient = SimulatedRecipient(aeTitle: "AHEIPACS")
+  private let recipientServer: DICOMServer
+  /// The HL7 interfaces of the RIS that examinations come from, and of the reviewer.
+  let ris: SimulatedInterface
+  let reviewer: SimulatedInterface
+  let inboundPort: UInt16
   private let programs: String
   private var daemon: Child?
   let archivePort: UInt16
@@ -46,6 +52,11 @@ final class Surroundings {
         ? PeerAddress(host: "127.0.0.1", port: port, calledAE: title, callingAE: "SECTRAPACS") : nil
     }
     server.start()
+    recipientServer = try recipient.server()
+    recipientServer.start()
+    ris = try SimulatedInterface()
+    reviewer = try SimulatedInterface()
+    inboundPort = try ListeningSocket(on: .tcp(host: "127.0.0.1", port: 0)).port
     try writeConfiguration()
   }
 
@@ -94,6 +105,40 @@ final class Surroundings {
       flag = "sectra-samverkan-teleconsult"
       peer = "sectra"
       source = { kind = "csv", directory = "\(directory)/lists/teleconsult", max_age = "1m" }
+      [sending]
+      transfer_retry = "2x1s"
+      [inbound]
+      enabled = true
+      port = \(inboundPort)
+      [[hl7]]
+      name = "ris"
+      host = "127.0.0.1"
+      port = \(ris.port)
+      retry = "9x1s"
+      acknowledgement_timeout = "1s"
+      [[hl7]]
+      name = "ahei"
+      host = "127.0.0.1"
+      port = \(reviewer.port)
+      retry = "9x1s"
+      acknowledgement_timeout = "1s"
+      [[destination]]
+      name = "ahei"
+      ae_title = "AHEIPACS"
+      host = "127.0.0.1"
+      port = \(recipientServer.port)
+      hl7 = "ahei"
+      [[origin]]
+      system = "SECTRA"
+      hl7 = "ris"
+      [[recipient]]
+      id = "tmc"
+      label = "TMC"
+      [[recipient]]
+      id = "tmc-ct"
+      label = "Datortomografi"
+      parent = "tmc"
+      destination = "ahei"
 
       """
     let file = try FileDescriptor.open(configurationPath, O_WRONLY | O_CREAT | O_TRUNC)
@@ -118,13 +163,20 @@ final class Surroundings {
     daemon?.end()
     daemon = nil
     server.stop(grace: .seconds(1))
+    recipientServer.stop(grace: .seconds(1))
+    ris.end()
+    reviewer.end()
     _ = try? Child.run("/bin/rm", ["-rf", directory])
+  }
+
+  var log: String {
+    let bytes = (try? FileDescriptor.contents(of: logPath, atMost: 8 << 20)) ?? []
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   /// The end of the daemon's log, for when something has gone wrong.
   var logTail: String {
-    let bytes = (try? FileDescriptor.contents(of: logPath, atMost: 8 << 20)) ?? []
-    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").suffix(25)
+    log.split(separator: "\n").suffix(25)
       .joined(separator: "\n")
   }
 

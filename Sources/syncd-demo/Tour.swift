@@ -10,7 +10,7 @@ struct Tour {
 
   init(_ world: Surroundings) { self.world = world }
 
-  private static let thorax = PhantomStudy(
+  static let thorax = PhantomStudy(
     accession: "SE00000000000101", patientName: "Tolvan^Tolvansson", description: "DT thorax",
     size: 256,
     series: [
@@ -18,11 +18,11 @@ struct Tour {
       .init(number: 2, description: "Thorax 5 mm", images: 60),
       .init(number: 3, description: "Thorax 1 mm", images: 120),
     ])
-  private static let earlier = PhantomStudy(
+  static let earlier = PhantomStudy(
     accession: "SE00000000000077", patientName: "Tolvan^Tolvansson",
     description: "DT thorax, jämförelse", date: "20250901", size: 192,
     series: [.init(number: 1, description: "Thorax 5 mm", images: 40)])
-  private static let skull = PhantomStudy(
+  static let skull = PhantomStudy(
     accession: "SE00000000000202", patientName: "Ärla^Åkesson", description: "DT skalle",
     series: [.init(number: 1, description: "Skalle", images: 30)])
   private static let late = PhantomStudy.Series(
@@ -31,7 +31,7 @@ struct Tour {
     accession: "SE00000000000303", patientName: "Örjan^Öberg", description: "DT handled", size: 64,
     series: [.init(number: 1, description: "Handled", images: 8)])
 
-  private func say(_ text: String) { print("\n\u{2022} \(text)") }
+  func say(_ text: String) { print("\n\u{2022} \(text)") }
 
   func run() throws {
     print("A simulated hospital is being built in \(world.directory) ...")
@@ -94,6 +94,7 @@ struct Tour {
     try checkObjects()
     let worklist = try world.shown(["list"])
     print("\n\(worklist)")
+    try runSending()
     print("Every flag and every object is where it should be.")
   }
 
@@ -109,6 +110,9 @@ struct Tour {
         syncctl list                syncctl show SE00000000000202
         syncctl sync --wait         syncctl drift
         syncctl check               syncctl config show
+        syncctl sent                syncctl show A1
+        syncctl dest list           syncctl retry explain ris
+        syncctl recipients          syncctl report A1
 
       (syncctl lies beside syncd-demo, in .build/debug.) Ctrl-C ends everything.
       """)

@@ -1,5 +1,6 @@
 import DICOM
 import Glibc
+import HL7
 import Platform
 import SyncCore
 import Synchronization
@@ -18,6 +19,13 @@ final class Daemon: Sendable {
   private let log: Log
   private let notifier = SystemdNotifier()
   private let loop: EngineLoop
+  /// Sends what is ordered, apart from the engine: neither waits for the other.
+  private let dispatch = EventLoop<Dispatcher>()
+  private let accessLog: AccessLog
+  private let desk: Mutex<OrderDesk?>
+  private let inbound: InboundListener?
+  /// Why the dispatcher ended, if not because the daemon does.
+  private let dispatchFailure = Mutex<(any Error)?>(nil)
   private let portal: EmbeddedPortal
   private let archive: EmbeddedArchive
   private let dicom: DICOMServer
@@ -29,6 +37,7 @@ final class Daemon: Sendable {
   private let sockets: Mutex<[(name: String, socket: ListeningSocket)]>
 
   private var ledgerPath: String { fixed.daemon.stateDirectory + "/ledger.sqlite" }
+  private var deliveryPath: String { fixed.daemon.stateDirectory + "/deliveries.sqlite" }
 
   init(_ configuration: Configuration, file: String?) throws {
     self.file = file
@@ -48,10 +57,13 @@ final class Daemon: Sendable {
         directory: configuration.archiveDirectory, aeTitle: configuration.archive.aeTitle,
         minimumFree: configuration.archive.minimumFree)
     ) { event in Self.report(event, log) }
+    accessLog = try AccessLog.open(directory: configuration.accessLogDirectory, now: .now)
+    desk = Mutex(nil)
     control = Monitor(nil)
     archiveFacts = Monitor(nil)
     let given = SocketActivation.take()
     sockets = Mutex(given)
+    inbound = try Self.listener(configuration.inbound, given, dispatch, log)
     dicom = try Self.server(configuration, archive, given, log)
   }
 
@@ -65,32 +77,115 @@ final class Daemon: Sendable {
     let engine = try Engine(
       settings: EngineSettings(configuration),
       surroundings: EngineSurroundings(configuration, portal: portal, archive: archive),
-      ledger: ledger, clock: SystemClock(), jobs: ThreadJobs(), log: log, stop: loop.stopGate
+      ledger: ledger, clock: SystemClock(), jobs: ThreadJobs(), log: log, stop: loop.stopGate,
+      imagesChanged: { [dispatch] in dispatch.post(.imagesChanged($0)) }
     ) { loop.post($0) }
+    try startDispatching(configuration)
     refreshArchiveFacts()
     dicom.start()
+    inbound?.start()
     try openSockets()
     log.notice(
       "ready",
       [
         "lists": "\(configuration.lists.count)", "peers": "\(configuration.peers.count)",
         "archive": "\(configuration.archive.aeTitle) port \(dicom.port)",
+        "inbound": inbound.map { "port \($0.port)" } ?? "off",
       ])
     notifier.ready(status: statusText())
     startRefreshing()
     defer { shutDown() }
     try loop.run(engine)
+    if let error = dispatchFailure.withLock({ $0 }) { throw error }
+  }
+
+  /// The dispatcher on its own thread. When its ledger can no longer be relied upon the daemon
+  /// ends, as it does for the engine's.
+  private func startDispatching(_ configuration: Configuration) throws {
+    let surroundings = surroundings(configuration)
+    let dispatch = self.dispatch
+    let loop = self.loop
+    let log = self.log
+    let deliveryPath = self.deliveryPath
+    let started = Monitor<Result<Void, any Error>?>(nil)
+    WorkThread.start("dispatcher") { [self] in
+      let dispatcher: Dispatcher
+      do {
+        dispatcher = try Dispatcher(
+          settings: DispatchSettings(configuration), surroundings: surroundings,
+          ledger: try DeliveryLedger(path: deliveryPath), clock: SystemClock(),
+          jobs: ThreadJobs(), log: log, stop: dispatch.stopGate,
+          recalled: { loop.post(.recalled($0)) }, post: { dispatch.post($0) })
+      } catch {
+        started.update { $0 = .failure(error) }
+        return
+      }
+      started.update { $0 = .success(()) }
+      do {
+        try dispatch.run(dispatcher)
+      } catch {
+        dispatchFailure.withLock { $0 = error }
+        loop.stop()
+      }
+    }
+    try started.wait { $0 }?.get()
+    desk.withLock {
+      $0 = OrderDesk(
+        engine: loop, dispatcher: dispatch, archive: archive,
+        policy: OrderDesk.Policy(configuration), ledgerPath: ledgerPath,
+        deliveryPath: deliveryPath)
+    }
+  }
+
+  private func surroundings(_ configuration: Configuration) -> DispatchSurroundings {
+    DispatchSurroundings(
+      configuration, archive: archive,
+      sources: EngineSurroundings(configuration, portal: portal, archive: archive).sources,
+      disclosures: accessLog)
+  }
+
+  private static func listener(
+    _ settings: Configuration.Inbound, _ given: [(name: String, socket: ListeningSocket)],
+    _ dispatch: EventLoop<Dispatcher>, _ log: Log
+  ) throws -> InboundListener? {
+    let socket: ListeningSocket
+    if let handed = given.first(where: { $0.name == "hl7" })?.socket {
+      socket = handed
+    } else if settings.isEnabled {
+      socket = try ListeningSocket(on: .tcp(host: settings.listen, port: UInt16(settings.port)))
+    } else {
+      return nil
+    }
+    let networks = settings.allowFrom.compactMap { NetworkRange($0) }
+    var options = MLLPServer.Options()
+    options.connections = settings.maxConnections
+    options.idleTimeout = settings.idleTimeout
+    if !networks.isEmpty {
+      options.admitsHost = { host in networks.contains { $0.contains(host) } }
+    }
+    return InboundListener(
+      on: socket, options: options,
+      observe: { log.warning("HL7 listener", ["event": $0.description]) }
+    ) { message in
+      let answer = Answer<InboundAnswer>()
+      dispatch.post(.inbound(message, answer))
+      return answer.wait(until: .after(.seconds(10)))
+    }
   }
 
   /// Asks for the end; ``run()`` returns when what is under way has ended or had its time.
   func stop() {
     log.notice("stopping")
     notifier.stopping()
+    dispatch.stop()
     loop.stop()
   }
 
   private func shutDown() {
     _ = control.read { $0 }?.stop(deadline: .after(.seconds(2)))
+    dispatch.stop()
+    inbound?.stop(deadline: .after(.seconds(2)))
+    dispatch.waitUntilFinished(.after(.seconds(5)))
     dicom.stop(grace: .seconds(5))
     archive.close()
     log.notice("stopped")
@@ -99,10 +194,27 @@ final class Daemon: Sendable {
   /// Keeps what is shown of the archive fresh, apart from everybody who asks.
   private func startRefreshing() {
     WorkThread.start("facts") { [self] in
+      var nextPrune = MonotonicTime.now
       while !loop.stopGate.wait(until: .after(.seconds(2))) {
         refreshArchiveFacts()
         notifier.status(statusText())
+        if .now >= nextPrune {
+          nextPrune = .now + .seconds(6 * 3600)
+          pruneAccessLog()
+        }
       }
+    }
+  }
+
+  private func pruneAccessLog() {
+    let keep = current.withLock { $0.configuration.accessLog.keep }
+    do throws(AccessLogError) {
+      let removed = try accessLog.prune(keep: keep, now: .now)
+      if !removed.isEmpty {
+        log.notice("access log", ["removed": removed.joined(separator: " ")])
+      }
+    } catch {
+      log.error("access log", ["reason": error.description])
     }
   }
 
@@ -140,8 +252,17 @@ final class Daemon: Sendable {
     options.connectionsPerUser = settings.connectionsPerUser
     options.idleTimeout = settings.idleTimeout
     let log = self.log
+    let deliveries = desk.withLock { $0 }.map { desk in
+      DeliveryService(
+        dispatcher: dispatch, desk: desk, access: accessLog,
+        facts: DeliveryFacts(
+          deliveryPath: deliveryPath, archiveTitle: fixed.archive.aeTitle,
+          configuration: { [self] in current.withLock { $0.configuration } }))
+    }
     let server = VarlinkServer(
-      service: try ControlService(engine: loop, facts: facts, log: log).service(),
+      service: try ControlService(
+        engine: loop, facts: facts, delivery: deliveries, access: accessLog, log: log
+      ).service(),
       options: options
     ) { event in log.debug("control", ["event": "\(event)"]) }
     let given = sockets.withLock { $0 }
@@ -248,6 +369,10 @@ final class Daemon: Sendable {
         .reconfigure(
           EngineSettings(new), EngineSurroundings(new, portal: portal, archive: archive), answer))
       _ = answer.wait(until: .after(.seconds(10)))
+      let taken = Answer<Bool>()
+      dispatch.post(.reconfigure(DispatchSettings(new), surroundings(new), taken))
+      _ = taken.wait(until: .after(.seconds(10)))
+      desk.withLock { $0?.setPolicy(OrderDesk.Policy(new)) }
       log.setLevel(Self.level(new.log.level))
       current.withLock { $0 = Current(configuration: new, loadedAt: .now) }
       log.notice(
@@ -271,11 +396,17 @@ final class Daemon: Sendable {
     if old.peers != new.peers { applied.append("peer") }
     if old.lists != new.lists { applied.append("list") }
     if old.statuses != new.statuses { applied.append("statuses") }
+    if old.sending != new.sending { applied.append("sending") }
+    if old.hl7Interfaces != new.hl7Interfaces { applied.append("hl7") }
+    if old.destinations != new.destinations { applied.append("destination") }
+    if old.origins != new.origins { applied.append("origin") }
+    if old.recipients != new.recipients { applied.append("recipient") }
     if old.log.level != new.log.level { applied.append("log.level") }
     var needsRestart: [String] = []
     if fixed.daemon != new.daemon { needsRestart.append("daemon") }
     if fixed.archive != new.archive { needsRestart.append("archive") }
     if fixed.control != new.control { needsRestart.append("control") }
+    if fixed.inbound != new.inbound { needsRestart.append("inbound") }
     if fixed.log.format != new.log.format { needsRestart.append("log.format") }
     return (applied, needsRestart)
   }

@@ -7,18 +7,20 @@ import SyncCore
 // command line and its start; Daemon.swift puts the parts together.
 
 let usage = """
-  Usage: syncd [--config FILE] [--check] [--version] [--help]
+  Usage: syncd [--config FILE] [--check | --verify-access-log] [--version] [--help]
 
   Keeps collaboration flags, prefetched images and the archive in step.
 
     --config FILE  the configuration (default: \(Configuration.standardPath) where that
                    exists, else everything embedded and no lists)
     --check        check the configuration, say what is wrong with it, and exit
+    --verify-access-log
+                   check that nothing in the access log has been changed, and exit
     --version      print the version and exit
     --help         print this and exit
 
   Signals: HUP reads the configuration again; TERM and INT stop.
-  Exit status: 0 stopped or checked, 1 failed, 2 wrong usage, 78 wrong configuration.
+  Exit status: 0 stopped or checked, 1 failed or changed, 2 wrong usage, 78 wrong configuration.
   See syncd(8) and syncd.toml(5); syncctl(1) drives it.
 
   """
@@ -33,8 +35,29 @@ func wrongUsage(_ text: String) -> Never {
   exit(2)
 }
 
+/// Says whether the access log is as it was written: exit status 0 if so, 1 if not.
+func verifyAccessLog(in directory: String) -> Never {
+  do throws(AccessLogError) {
+    let found = try AccessLog.verify(directory: directory)
+    for note in found.notes { say("\(directory)/\(note)\n", to: 1) }
+    if let broken = found.broken {
+      say("\(directory)/\(broken)\nsyncd: the access log is not as it was written\n")
+      exit(1)
+    }
+    let range = found.first.flatMap { first in found.last.map { " (\(first) to \($0))" } } ?? ""
+    say(
+      "\(directory): unbroken; entries: \(found.entries)\(range), files: \(found.files)\n"
+        + (found.hash.map { "last hash: \($0)\n" } ?? ""), to: 1)
+    exit(0)
+  } catch {
+    say("syncd: \(error)\n")
+    exit(1)
+  }
+}
+
 var path: String?
 var isCheck = false
+var isVerification = false
 var arguments = CommandLine.arguments.dropFirst()
 while let argument = arguments.popFirst() {
   switch argument {
@@ -45,6 +68,7 @@ while let argument = arguments.popFirst() {
     say("syncd \(Version.text)\n", to: 1)
     exit(0)
   case "--check": isCheck = true
+  case "--verify-access-log": isVerification = true
   case "--config", "-c":
     guard let value = arguments.popFirst() else { wrongUsage("--config needs a file") }
     path = value
@@ -71,6 +95,8 @@ if isCheck {
   say("\(path ?? "no file, defaults"): the configuration is right\n", to: 1)
   exit(0)
 }
+
+if isVerification { verifyAccessLog(in: configuration.accessLogDirectory) }
 
 // A peer that goes away is an error of the call that met it, not the end of the process.
 signal(SIGPIPE, SIG_IGN)

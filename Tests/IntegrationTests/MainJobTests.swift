@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Real images with examination numbers, as a PACS would have them.
-private struct NumberedStudies {
+struct NumberedStudies {
   let directory: TemporaryDirectory
   let files: [String]
   /// Objects by examination number.
@@ -34,7 +34,7 @@ private struct NumberedStudies {
 }
 
 /// Every image in a folder of pydicom's test files and the folders in it.
-private func images(in folder: String) -> [String] {
+func images(in folder: String) -> [String] {
   let root = RealImages.path("dicomdirtests/\(folder)")
   return (FileManager.default.enumerator(atPath: root)?.allObjects as? [String] ?? [])
     .filter { !$0.contains("DICOMDIR") && !$0.contains("README") }.map { "\(root)/\($0)" }

@@ -114,27 +114,37 @@ final class FakeDaemon: Sendable {
   }
 }
 
-/// The interface on our own server, with canned answers, which must fit the interface.
+/// The interfaces on our own server, with canned answers, which must fit them.
 final class CannedDaemon: Sendable {
   private let server: VarlinkServer
   private let calls: Monitor<[Call]>
 
+  /// - Parameter delivery: nil for a daemon that does not know the interface of sending.
   init(
-    at path: String, mode: mode_t = 0o600, answer: @escaping @Sendable (Call) -> [Answer]
+    at path: String, mode: mode_t = 0o600, answer: @escaping @Sendable (Call) -> [Answer],
+    delivery: (@Sendable (Call) -> [Answer])?
   ) throws {
     let calls = Monitor<[Call]>([])
     self.calls = calls
-    var methods: [String: VarlinkInterface.Method] = [:]
-    for name in try InterfaceDescription(SyncInterface.description).methods.keys {
-      methods[name] = VarlinkInterface.Method { (call) throws(VarlinkError) in
-        let seen = Call(method: call.method, parameters: call.parameters, more: call.wantsMore)
-        calls.update { $0.append(seen) }
-        return try Self.send(answer(seen), call)
+    func interface(
+      _ description: String, _ answer: @escaping @Sendable (Call) -> [Answer]
+    ) throws -> VarlinkInterface {
+      var methods: [String: VarlinkInterface.Method] = [:]
+      for name in try InterfaceDescription(description).methods.keys {
+        methods[name] = VarlinkInterface.Method { (call) throws(VarlinkError) in
+          let seen = Call(method: call.method, parameters: call.parameters, more: call.wantsMore)
+          calls.update { $0.append(seen) }
+          return try Self.send(answer(seen), call)
+        }
       }
+      return try VarlinkInterface(description, methods: methods)
     }
-    let interface = try VarlinkInterface(SyncInterface.description, methods: methods)
+    var interfaces = [try interface(SyncInterface.description, answer)]
+    if let delivery {
+      interfaces.append(try interface(DeliveryInterface.description, delivery))
+    }
     let service = VarlinkService(
-      vendor: "test", product: "syncd", version: Version.text, url: "", interfaces: [interface])
+      vendor: "test", product: "syncd", version: Version.text, url: "", interfaces: interfaces)
     server = VarlinkServer(service: service) { event in
       if case .invalidReply = event { Issue.record("\(event)") }
     }
@@ -186,9 +196,10 @@ struct Program {
 
   func daemon(
     _ name: String = "control", mode: mode_t = 0o600,
-    answer: @escaping @Sendable (Call) -> [Answer] = Program.healthy
+    answer: @escaping @Sendable (Call) -> [Answer] = Program.healthy,
+    delivery: (@Sendable (Call) -> [Answer])? = Program.delivering
   ) throws -> CannedDaemon {
-    try CannedDaemon(at: directory.file(name), mode: mode, answer: answer)
+    try CannedDaemon(at: directory.file(name), mode: mode, answer: answer, delivery: delivery)
   }
 
   /// A daemon that may do what it should never do.

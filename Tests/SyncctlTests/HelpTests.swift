@@ -54,10 +54,10 @@ import Testing
     }
   }
 
-  @Test("exit statuses are 0 to 8 and have distinct words")
+  @Test("exit statuses are 0 to 9 and have distinct words")
   func exitCodes() {
-    #expect(ExitCode.allCases.map(\.rawValue) == Array(0...8))
-    #expect(Set(ExitCode.allCases.map(\.code)).count == 9)
+    #expect(ExitCode.allCases.map(\.rawValue) == Array(0...9))
+    #expect(Set(ExitCode.allCases.map(\.code)).count == 10)
   }
 }
 
@@ -127,6 +127,14 @@ import Testing
       (["list", "--color", "=", "al"], "always"),
       (["completion", "z"], "zsh"),
       (["help", "appr"], "approve"),
+      (["dest", "pa"], "pause"),
+      (["dest", "list", "--js"], "--json"),
+      (["retry", "ex"], "explain"),
+      (["retry", "S1", "ex"], ""),
+      (["retry", "--sy"], "--system"),
+      (["retry", "explain", "--sy"], ""),
+      (["cancel", "--all", "--phase", "sent,answ"], "sent,answering sent,answered"),
+      (["send", "--review", "sec"], "second-reading"),
     ])
   func bash(_ words: [String], _ wanted: String) throws {
     let directory = try TemporaryDirectory()
@@ -147,6 +155,8 @@ import Testing
       ("syncctl list --im", "--images"), ("syncctl list --images=part", "--images=partial"),
       ("syncctl list --images=none,part", "--images=none,partial"),
       ("syncctl completion z", "zsh"), ("syncctl help appr", "approve"),
+      ("syncctl dest pa", "pause"), ("syncctl retry ex", "explain"),
+      ("syncctl retry --sy", "--system"), ("syncctl sent --phase=rel", "--phase=releasing"),
     ])
   func fish(_ line: String, _ wanted: String) throws {
     let directory = try TemporaryDirectory()
@@ -160,6 +170,20 @@ import Testing
     let offered = result.standardOutput.split(separator: "\n")
       .map { $0.split(separator: "\t")[0] }
     #expect(offered.contains(Substring(wanted)), "\(result)")
+  }
+
+  @Test("fish does not take the second word of a group for a command", .needs(.program("fish")))
+  func fishGroups() throws {
+    let directory = try TemporaryDirectory()
+    let script =
+      "source \(try file("fish", in: directory)); complete -C 'syncctl dest list --im'"
+    let result = try ChildProcess.run(
+      "fish", ["--no-config", "-c", script],
+      environment: [
+        "HOME": directory.path, "XDG_CONFIG_HOME": directory.path,
+        "XDG_DATA_HOME": directory.path,
+      ])
+    #expect(!result.standardOutput.contains("--images"))
   }
 
   @Test("zsh defines its completion when the script is read", .needs(.program("zsh")))

@@ -51,6 +51,17 @@ private func refusal(_ arguments: [String]) -> Failure? {
     #expect(try parse("config --json show --default").command.name == "config show")
   }
 
+  @Test("retry takes examinations, and retry explain is a command of its own")
+  func longerCommand() throws {
+    #expect(try parse("retry S1 explain").operands == ["S1", "explain"])
+    #expect(try parse("retry explain tmc").command.name == "retry explain")
+    #expect(try parse("retry --json explain tmc").operands == ["tmc"])
+    #expect(try parse("retry -- explain").command.name == "retry")
+    #expect(try parse("retry --system SECTRA explain").operands == ["explain"])
+    #expect(refusal(["retry", "explain"])?.message == "\"retry explain\" needs NAME")
+    #expect(refusal(["retry"])?.message == "\"retry\" needs ID")
+  }
+
   @Test("--help wins over everything that is missing")
   func help() throws {
     #expect(try parse("approve --help").command.name == "help")
@@ -84,6 +95,13 @@ private func refusal(_ arguments: [String]) -> Failure? {
       ("ping now", "\"ping\" takes no argument: \"now\"", "Usage: syncctl ping"),
       ("show", "\"show\" needs ID", "Usage: syncctl show"),
       ("approve a b", "takes one LIST: \"b\"", ""),
+      ("dest", "\"dest\" needs a second word", "syncctl dest pause"),
+      ("dest puase tmc", "unknown command \"dest puase\"", "Did you mean \"dest pause\"?"),
+      ("sent --phase transfering", "is not one of its values", "Did you mean \"transferring\"?"),
+      ("sent --state gone", "is not one of active, failed, ended, all", ""),
+      ("send 1 --review second", "is not one of primary, second-reading", "second-reading"),
+      ("failed now", "\"failed\" takes no argument", ""),
+      ("report A1 A2", "takes one ID: \"A2\"", ""),
       ("completion tcsh", "\"tcsh\" is not one of bash, zsh, fish", ""),
       ("", "a command is missing", "`syncctl help` lists the commands."),
     ])
@@ -112,6 +130,26 @@ private func refusal(_ arguments: [String]) -> Failure? {
     for wrong in ["/1", "SECTRA/"] {
       #expect(throws: Failure.self) { try ExaminationName(wrong, system: nil) }
     }
+  }
+
+  @Test("an assignment is the letter A and digits, unless an option says otherwise")
+  func assignments() throws {
+    func name(_ line: String) throws -> ShowCommand.Name {
+      let invocation = try parse(line)
+      return try ShowCommand.Name(invocation.operands[0], invocation)
+    }
+    let examination = { (text: String) in
+      ShowCommand.Name.examination(try ExaminationName(text, system: nil))
+    }
+    #expect(try name("show A1042") == .assignment("A1042"))
+    for text in ["A", "A10B", "a1042", "1042", "SECTRA/A1042", "A\u{0661}"] {
+      #expect(try name("show \(text)") == examination(text))
+    }
+    #expect(try name("show A1042 --examination") == examination("A1042"))
+    #expect(try name("show X7 --assignment") == .assignment("X7"))
+    #expect(
+      try name("show A1042 --system AGFA")
+        == .examination(ExaminationName("A1042", system: "AGFA")))
   }
 
   @Test("- reads names from standard input, blank lines aside")

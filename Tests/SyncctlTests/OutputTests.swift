@@ -152,7 +152,7 @@ private func expectText(_ found: String, _ wanted: String) {
           health: "critical", lists: lists, images: Canned.images(fetching: 2),
           alarms: [Canned.alarm], running: 2, drift: 1)))
     expectText(
-      StatusText.render(status, Console(), now: now),
+      StatusText.render(status, .none, Console(), now: now),
       """
       syncd    0.1.0 (demo), running, health critical; pid 4711, since 2026-11-23 07:00:00
       Cycle    42 ended 08:30:04: lists 2/2, flags 3 set, 1 cleared; next 08:32:00

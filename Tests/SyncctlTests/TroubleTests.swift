@@ -20,7 +20,9 @@ import Testing
     arguments: [
       ["sync"], ["sync", "--wait"], ["status"], ["status", "--follow"], ["list"], ["show", "1"],
       ["drift"], ["approve", "tmc", "--yes"], ["retry", "1"], ["config", "show"], ["reload"],
-      ["ping"], ["version"],
+      ["ping"], ["version"], ["send", "1", "--to", "tmc"], ["sent"], ["failed"], ["show", "A1"],
+      ["resend", "A1"], ["cancel", "--all", "--yes"], ["dest", "list"], ["dest", "pause", "tmc"],
+      ["retry", "explain", "tmc"], ["recipients"], ["report", "A1"], ["aside"],
     ])
   func notRunning(_ arguments: [String]) throws {
     let result = try ChildProcess.run(

@@ -1,4 +1,5 @@
 @testable import DICOM
+@testable import HL7
 @testable import JSON
 @testable import SyncCore
 @testable import TOML
@@ -171,5 +172,55 @@ nonisolated(unsafe) let targets: [String: FuzzTarget] = [
       promise(found.start >= 0 && found.start < bytes.count, "a trailer outside the file")
     }
     _ = try? CSVProof.sidecar(bytes)
+  },
+
+  // A message and what is made of it: its texts, what it acknowledges, the answer to it.
+  "hl7": { input in
+    let bytes = Array(input)
+    guard let message = try? HL7Message(parsing: bytes) else { return }
+    promise(message.encoded() == bytes, "the message is not given back as it came")
+    for segment in message.segments.prefix(8) {
+      for field in 0...min(segment.fieldCount + 1, 24) {
+        _ = message.text(segment, field)
+        for component in 0...3 { _ = message.text(segment, field, component) }
+      }
+    }
+    _ = Acknowledgement(message)
+    let escaped = HL7Escape.encode(bytes, message.delimiters)
+    let plain = HL7Escape.decode(escaped[...], message.delimiters)
+    promise(
+      HL7Escape.decode(HL7Escape.encode(plain, message.delimiters)[...], message.delimiters)
+        == plain, "an escaped text changes")
+    let answer = Acknowledgement.answer(
+      message, .AE, error: (207, "a | b"), controlID: "1", time: "20260301")
+    guard let read = try? HL7Message(parsing: answer),
+      let acknowledgement = Acknowledgement(read)
+    else { fatalError("the answer is no acknowledgement") }
+    promise(read.delimiters == message.delimiters, "the answer has other delimiters")
+    promise(acknowledgement.errorCodes == [207], "the answer has another error")
+    promise(read.segments.count == 3, "the answer has other segments")
+  },
+
+  // The stream in pieces, as a socket gives it: the first byte says of which size.
+  "mllp": { input in
+    guard let first = input.first else { return }
+    var framer = MLLPFramer(limit: 4096)
+    var rest = input.dropFirst()
+    while !rest.isEmpty {
+      let isBroken: Bool
+      do throws(MLLPFramingError) {
+        try framer.push(Array(rest.prefix(Int(first) + 1)))
+        isBroken = false
+      } catch { isBroken = true }
+      rest = rest.dropFirst(Int(first) + 1)
+      while let message = framer.next() {
+        promise(message.count <= 4096, "longer than the limit")
+        promise(!message.contains(0x0B) && !message.contains(0x1C), "a frame in a message")
+        var again = MLLPFramer()
+        try? again.push(MLLPFramer.framed(message))
+        promise(again.next() == message && again.isEmpty, "the frame does not read back")
+      }
+      if isBroken { return }
+    }
   },
 ]

@@ -8,6 +8,7 @@ public struct Configuration: Hashable, Sendable {
   public var cycle = Cycle()
   public var control = Control()
   public var log = Log()
+  public var accessLog = AccessLog()
   public var portal = Portal()
   public var archive = Archive()
   public var prefetch = Prefetch()
@@ -15,6 +16,12 @@ public struct Configuration: Hashable, Sendable {
   public var flags: [Flag] = Flag.defaults
   public var peers: [Peer] = []
   public var lists: [List] = []
+  public var sending = Sending()
+  public var inbound = Inbound()
+  public var hl7Interfaces: [HL7Interface] = []
+  public var destinations: [Destination] = []
+  public var origins: [Origin] = []
+  public var recipients: [Recipient] = []
   /// The RIS's words for an examination's status, in lower case.
   public var statuses: [String: ExaminationStatus] = StatusWords.defaults
 
@@ -54,6 +61,14 @@ public struct Configuration: Hashable, Sendable {
     public enum Format: String, CaseIterable, Sendable { case auto, text, json, journal }
     public var level = Level.info
     public var format = Format.auto
+  }
+
+  /// The record of who had to do with whose data.
+  public struct AccessLog: Hashable, Sendable {
+    /// Nil: `access` in the state directory.
+    public var directory: String?
+    /// Five years.
+    public var keep: Duration = .seconds(1826 * 86400)
   }
 
   public struct Portal: Hashable, Sendable {
@@ -182,6 +197,11 @@ public struct Configuration: Hashable, Sendable {
 
   /// Where the archive's objects lie.
   public var archiveDirectory: String { archive.directory ?? daemon.stateDirectory + "/archive" }
+
+  /// Where the access log lies.
+  public var accessLogDirectory: String {
+    accessLog.directory ?? daemon.stateDirectory + "/access"
+  }
 }
 
 /// The words SECTRA's and AGFA's lists use for a status.

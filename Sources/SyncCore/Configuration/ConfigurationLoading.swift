@@ -56,6 +56,7 @@ extension Configuration {
     readFlags(root)
     readPeers(root)
     readLists(root)
+    readSending(root)
   }
 
   private mutating func readDaemon(_ root: TableReader) {
@@ -86,6 +87,12 @@ extension Configuration {
     log.level = logging.choice("level", log.level)
     log.format = logging.choice("format", log.format)
     logging.finish()
+
+    let access = root.table("access_log")
+    accessLog.directory = access.optionalString("directory", check: Check.path)
+    accessLog.keep = access.duration(
+      "keep", accessLog.keep, .seconds(31 * 86400)...(.seconds(36500 * 86400)))
+    access.finish()
 
     let limits = root.table("scope")
     scope.careUnits = limits.strings("care_units", scope.careUnits, check: Check.hsaID)
@@ -300,7 +307,7 @@ extension Configuration {
 }
 
 /// Forms of values. Each returns what is expected instead, or nil if the text is right.
-private enum Check {
+enum Check {
   static func name(_ text: String) -> String? {
     let isRight =
       (1...64).contains(text.utf8.count)

@@ -238,6 +238,35 @@ final class TableReader {
     }
   }
 
+  /// A key that is true, or a table of its own; nil where it is missing or false. `true` stands for
+  /// an empty table.
+  func switchedTable(_ key: String) -> TableReader? {
+    guard let item = take(key) else { return nil }
+    switch item.value {
+    case .boolean(false): return nil
+    case .boolean(true):
+      return TableReader(TOMLTable(), path: name(key), at: item.position, faults)
+    case .table(let table):
+      return TableReader(table, path: name(key), at: item.position, faults)
+    default:
+      wrongType(key, item, "true, false or a table")
+      return nil
+    }
+  }
+
+  /// A text with a form of its own.
+  /// - Parameter expected: what is right, for the fault where it cannot be read.
+  func parsed<Value>(
+    _ key: String, _ expected: String, _ parse: (String) -> Value?
+  ) -> Value? {
+    guard let item = take(key) else { return nil }
+    guard case .string(let text) = item.value, let value = parse(text) else {
+      wrongType(key, item, expected)
+      return nil
+    }
+    return value
+  }
+
   /// Every key of a table whose keys are free, with text values.
   func freeStrings() -> [(key: String, value: String, position: TOMLPosition)] {
     table.entries.compactMap { entry in

@@ -20,6 +20,7 @@ extension Configuration {
     }
     for peer in peers { render(peer, &text) }
     for list in lists { render(list, &text) }
+    renderSending(&text)
     return text.result
   }
 
@@ -53,6 +54,11 @@ extension Configuration {
     text.header("log")
     text.line("level", .text(log.level.rawValue))
     text.line("format", .text(log.format.rawValue))
+
+    text.header("access_log")
+    text.line(
+      "directory", .text(accessLogDirectory), isDerived: accessLog.directory == nil)
+    text.line("keep", .time(accessLog.keep))
 
     text.header("portal")
     text.line("kind", .text(portal.kind.rawValue))

@@ -90,6 +90,8 @@ public final class ControlService: Sendable {
 
   private let engine: EngineLoop
   private let facts: DaemonFacts
+  private let delivery: DeliveryService?
+  private let access: AccessLog?
   private let log: Log
   /// @unchecked: used inside the mutex only.
   private struct Readers: ~Copyable, @unchecked Sendable {
@@ -100,8 +102,13 @@ public final class ControlService: Sendable {
   /// How long a request to the engine may wait for it.
   static let engineDeadline: Duration = .seconds(10)
 
-  public init(engine: EngineLoop, facts: DaemonFacts, log: Log) {
+  public init(
+    engine: EngineLoop, facts: DaemonFacts, delivery: DeliveryService? = nil,
+    access: AccessLog? = nil, log: Log
+  ) {
     self.engine = engine
+    self.delivery = delivery
+    self.access = access
     self.facts = facts
     self.log = log
   }
@@ -123,10 +130,11 @@ public final class ControlService: Sendable {
         "GetConfiguration": Method { _ in self.configuration() },
         "Reload": Method { call throws(VarlinkError) in try self.reload(call) },
       ])
+    let sending = try delivery.map { [try $0.interface()] } ?? []
     let groups = self.facts
     return VarlinkService(
       vendor: "Västra Götalandsregionen", product: "syncd", version: Version.text,
-      url: "https://www.vgregion.se/", interfaces: [interface]
+      url: "https://www.vgregion.se/", interfaces: [interface] + sending
     ) { peer, socket, method in
       Self.authorize(peer, socket, method, groups)
     }
@@ -137,9 +145,12 @@ public final class ControlService: Sendable {
   private static func authorize(
     _ peer: PeerCredentials, _ socket: String, _ method: String, _ facts: DaemonFacts
   ) -> VarlinkError? {
-    if socket == monitorSocket, !SyncInterface.monitorMethods.contains(method) {
+    if socket == monitorSocket, !SyncInterface.monitorMethods.contains(method),
+      !DeliveryInterface.monitorMethods.contains(method)
+    {
       return .permissionDenied(
-        reason: "the monitor socket only answers Ping and GetStatus; use the control socket")
+        reason:
+          "the monitor socket only answers Ping, GetStatus and GetTotals; use the control socket")
     }
     if peer.uid == 0 || peer.uid == getuid() { return nil }
     let name = socket == monitorSocket ? facts.monitorGroup : facts.adminGroup
@@ -175,7 +186,8 @@ public final class ControlService: Sendable {
   }
 
   private func render(_ shown: EngineSnapshot) -> JSONValue {
-    let critical = shown.alarms.contains { $0.severity == .critical }
+    let alarms = shown.alarms + (delivery?.alarms ?? [])
+    let critical = alarms.contains { $0.severity == .critical }
     let configuration = facts.configuration()
     let archive = facts.archive()
     let drift = shown.drift.filter { $0.kind == .set || $0.kind == .clear }
@@ -187,7 +199,7 @@ public final class ControlService: Sendable {
         "state",
         .string(shown.isStopping ? "stopping" : shown.version == 0 ? "starting" : "running")
       ),
-      ("health", .string(critical ? "critical" : shown.alarms.isEmpty ? "ok" : "warning")),
+      ("health", .string(critical ? "critical" : alarms.isEmpty ? "ok" : "warning")),
       ("cycleInterval", .number(shown.interval.inSeconds)),
       ("nextCycle", JSONValue(shown.nextCycle)),
       ("cycle", shown.cycle.map(ControlRendering.cycle) ?? .null),
@@ -221,7 +233,7 @@ public final class ControlService: Sendable {
           ("reloadError", JSONValue(shown.reloadError)),
         ])
       ),
-      ("alarms", .array(shown.alarms.map(ControlRendering.alarm))),
+      ("alarms", .array(alarms.map(ControlRendering.alarm))),
     ])
   }
 
@@ -344,6 +356,7 @@ public final class ControlService: Sendable {
 
   private func sync(_ call: VarlinkCall) throws(VarlinkError) -> JSONObject {
     let lists = call.parameters["lists"]?.arrayValue?.compactMap(\.stringValue) ?? []
+    try note(.sync, call, detail: lists.isEmpty ? "all" : lists.joined(separator: ","))
     let answer = Answer<SyncAnswer>()
     engine.post(.sync(lists: lists, answer))
     switch try wait(answer) {
@@ -386,6 +399,7 @@ public final class ControlService: Sendable {
   private func approve(_ call: VarlinkCall) throws(VarlinkError) -> JSONObject {
     let list = call.parameters["list"]?.stringValue ?? ""
     let seen = call.parameters["count"]?.intValue.map(Int.init)
+    try note(.approve, call, detail: list)
     let answer = Answer<ApproveAnswer>()
     engine.post(.approve(list: list, seen: seen, answer))
     switch try wait(answer) {
@@ -402,6 +416,7 @@ public final class ControlService: Sendable {
 
   private func retry(_ call: VarlinkCall) throws(VarlinkError) -> JSONObject {
     let entry = try find(call)
+    try note(.retry, call, examination: entry.record.key)
     let answer = Answer<Bool>()
     engine.post(.retry(entry.record.key, answer))
     guard try wait(answer) else {
@@ -412,6 +427,7 @@ public final class ControlService: Sendable {
   }
 
   private func reload(_ call: VarlinkCall) throws(VarlinkError) -> JSONObject {
+    try note(.reload, call)
     audit("reload", call, [:])
     switch facts.reload() {
     case .applied(let applied, let needsRestart):
@@ -444,6 +460,24 @@ public final class ControlService: Sendable {
       return try body(reader)
     } catch {
       throw Self.error("Busy", ["reason": .string("the ledger cannot be read: \(error)")])
+    }
+  }
+
+  /// Into the access log, before it is done.
+  private func note(
+    _ action: AccessLog.Entry.Action, _ call: VarlinkCall, examination: ExaminationKey? = nil,
+    detail: String? = nil
+  ) throws(VarlinkError) {
+    guard let access else { return }
+    var entry = AccessLog.Entry(
+      action, actor: "uid:\(call.peer.uid) \(call.peer.userName)",
+      onBehalfOf: call.parameters["onBehalfOf"]?.stringValue, order: nil, detail: detail)
+    entry.examination = examination
+    do throws(AccessLogError) {
+      try access.append([entry], now: .now)
+    } catch {
+      throw Self.error(
+        "Busy", ["reason": .string("the access log cannot be written: \(error)")])
     }
   }
 

@@ -13,6 +13,7 @@ public struct ExaminationRecord: Hashable, Sendable {
   /// The study UID according to the list.
   public var studyUID: String?
   public var patientID: String?
+  public var patientName: String?
   public var status: ExaminationStatus
   /// The RIS's own word for the status.
   public var statusRaw: String?
@@ -31,7 +32,7 @@ public struct ExaminationRecord: Hashable, Sendable {
     referral: String? = nil, studyUID: String? = nil, patientID: String? = nil,
     status: ExaminationStatus = .unknown, statusRaw: String? = nil, modality: String? = nil,
     description: String? = nil, careUnit: String? = nil, scheduled: String? = nil,
-    priority: Priority = .routine, source: String? = nil
+    priority: Priority = .routine, source: String? = nil, patientName: String? = nil
   ) {
     self.key = key
     self.list = list
@@ -40,6 +41,7 @@ public struct ExaminationRecord: Hashable, Sendable {
     self.referral = referral
     self.studyUID = studyUID
     self.patientID = patientID
+    self.patientName = patientName
     self.status = status
     self.statusRaw = statusRaw
     self.modality = modality

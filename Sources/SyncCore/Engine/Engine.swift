@@ -19,12 +19,16 @@ public final class Engine {
   let log: Log
   /// Puts an event into the engine's mailbox, from any thread.
   let post: @Sendable (EngineEvent) -> Void
+  /// Told when the archive has other images of an examination than before.
+  let imagesChanged: @Sendable (ExaminationKey) -> Void
 
   // Lists and flags (EngineLists, EngineFlags).
   var lists: [String: ListState] = [:]
   var examinations: [ExaminationKey: Known] = [:]
   var memory: [ExaminationKey: FlagMemory] = [:]
   var portalFlags: [ExaminationKey: PortalFlag] = [:]
+  /// Recalled, and not seen absent from their lists since: they get no flag.
+  var recalled: Set<ExaminationKey> = []
   var portalToken: String?
   var portalReachable: Bool?
   var portalReason: String?
@@ -83,6 +87,7 @@ public final class Engine {
   public init(
     settings: EngineSettings, surroundings: EngineSurroundings, ledger: Ledger,
     clock: any EngineClock, jobs: any JobRunner, log: Log, stop: Gate,
+    imagesChanged: @escaping @Sendable (ExaminationKey) -> Void = { _ in },
     post: @escaping @Sendable (EngineEvent) -> Void
   ) throws {
     self.settings = settings
@@ -92,6 +97,7 @@ public final class Engine {
     self.jobs = jobs
     self.log = log
     self.post = post
+    self.imagesChanged = imagesChanged
     stopGate = stop
     startedAt = clock.wall
     startedMonotonic = clock.monotonic
@@ -106,6 +112,7 @@ public final class Engine {
       lists[list.id] = ListState(list, evidence[list.id] ?? Ledger.ListEvidence())
     }
     makeLanes()
+    recalled = try ledger.recalledExaminations()
     try ledger.forEachExamination { stored in
       if let kept = stored.memory { memory[stored.key] = kept }
       var known = Known(
@@ -157,6 +164,7 @@ public final class Engine {
     case .sync(let wanted, let answer): answer.give(sync(wanted))
     case .approve(let list, let seen, let answer): answer.give(approve(list, seen))
     case .retry(let key, let answer): answer.give(retry(key))
+    case .recalled(let key): recall(key)
     case .reconfigure(let settings, let surroundings, let answer):
       reconfigure(settings, surroundings)
       answer.give(true)
@@ -245,6 +253,10 @@ public final class Engine {
     reloadError = nil
     nextCycleAt = min(nextCycleAt, clock.monotonic)
   }
+}
+
+extension Engine: LoopBody {
+  public static var tick: EngineEvent { .tick }
 }
 
 extension WallTime {

@@ -14,6 +14,8 @@ public enum EngineEvent: Sendable {
   case sync(lists: [String], Answer<SyncAnswer>)
   case approve(list: String, seen: Int?, Answer<ApproveAnswer>)
   case retry(ExaminationKey, Answer<Bool>)
+  /// Its assignment has been recalled: no flag again before it has left its list.
+  case recalled(ExaminationKey)
   case reconfigure(EngineSettings, EngineSurroundings, Answer<Bool>)
   case reloadFailed(String?)
 }

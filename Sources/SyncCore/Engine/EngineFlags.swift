@@ -25,12 +25,13 @@ extension Engine {
         readable = .complete(snapshot: snapshot)
       }
       return FlagReconciler.ListView(
-        id: list.id, flag: list.flag, state: readable, members: state.members,
+        id: list.id, flag: list.flag, state: readable, members: wanted(state),
         isManual: state.isManual, unusableRows: state.unusableRows,
         lastSize: state.evidence.lastSize,
         emptySnapshots: state.evidence.emptySnapshots)
     }
     let now = clock.wall
+    forgetRecalled()
     var plan = reconciler.plan(lists: views, portal: portalFlags, memory: memory, now: now)
     if verifying {
       plan.writes = []
@@ -57,6 +58,52 @@ extension Engine {
         outcomes.append((writes[$0], $1))
       }
       post(.flagsWritten(cycle: number, outcomes))
+    }
+  }
+
+  /// Who shall have a list's flag: its members, but for those that have been recalled.
+  private func wanted(_ list: ListState) -> [ExaminationKey: Priority] {
+    guard !recalled.isEmpty, settings.unflagOnRecall.contains(list.settings.system) else {
+      return list.members
+    }
+    return list.members.filter { !recalled.contains($0.key) }
+  }
+
+  /// An assignment has been recalled (återtaget): the examination loses its flag although it is
+  /// still on its list, and gets none again of itself before it has been seen to leave it.
+  func recall(_ key: ExaminationKey) {
+    guard settings.unflagOnRecall.contains(key.system), let known = examinations[key] else {
+      return
+    }
+    // Somebody has decided it: no brake, and no second look at the list.
+    var kept = memory[key] ?? FlagMemory()
+    kept.approved = true
+    let recorded = attempt("record a recall") {
+      try ledger.recordRecalled(known.id, true)
+      try ledger.recordMemory(known.id, kept)
+      try ledger.addHistory(
+        known.id, "recalled", "no flag until it has left its list", now: clock.wall)
+    }
+    guard recorded else { return }
+    recalled.insert(key)
+    memory[key] = kept
+    for id in lists.keys { lists[id]!.needsPlan = true }
+  }
+
+  /// Those recalled that no list has any more, by its latest complete snapshot, may be flagged
+  /// again when they come back.
+  func forgetRecalled() {
+    for key in recalled where !isListed(key) {
+      let isFrozen = lists.values.contains { $0.snapshot == nil || $0.failure != nil }
+      if isFrozen { continue }
+      guard let known = examinations[key] else {
+        recalled.remove(key)
+        continue
+      }
+      let recorded = attempt("record that a recalled one has left") {
+        try ledger.recordRecalled(known.id, false)
+      }
+      if recorded { recalled.remove(key) }
     }
   }
 

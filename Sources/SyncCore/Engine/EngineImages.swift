@@ -160,6 +160,7 @@ extension Engine {
         unpublished[key] = ImageAvailability(
           key: key, state: new.state, archived: new.archived, expected: new.expected,
           reason: new.reason)
+        if old.archived != new.archived || old.expected != new.expected { imagesChanged(key) }
         log.info(
           "images \(new.state.rawValue)",
           [

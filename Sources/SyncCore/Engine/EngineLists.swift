@@ -183,7 +183,7 @@ extension Engine {
       key: key, list: list.id, flag: list.flag, referral: row.referral, studyUID: row.studyUID,
       patientID: row.patientID, status: status, statusRaw: row.status, modality: row.modality,
       description: row.description, careUnit: row.careUnit, scheduled: row.scheduled,
-      priority: priority, source: list.peer)
+      priority: priority, source: list.peer, patientName: row.patientName)
   }
 
   /// How many beats ago a list was last read.

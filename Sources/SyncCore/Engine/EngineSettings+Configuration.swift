@@ -30,6 +30,7 @@ extension EngineSettings {
       sendable: Set(configuration.prefetch.sendableStatuses))
     careUnits = Set(configuration.scope.careUnits)
     acceptsUnknownCareUnit = configuration.scope.acceptUnknownCareUnit
+    unflagOnRecall = Set(configuration.sending.unflagOnRecall)
     retention = configuration.daemon.retention
   }
 }
@@ -47,17 +48,24 @@ extension EngineSurroundings {
     var sources: [String: any ImageSource] = [:]
     for peer in configuration.peers {
       sources[peer.name] = DIMSEPeer(
-        DIMSEPeer.Options(
-          name: peer.name,
-          address: PeerAddress(
-            host: peer.host, port: UInt16(peer.port), calledAE: peer.aeTitle,
-            callingAE: peer.callingAETitle ?? configuration.archive.aeTitle),
-          timeouts: AssociationTimeouts(
-            connect: peer.connectTimeout, association: peer.associationTimeout,
-            response: peer.responseTimeout, move: peer.moveIdleTimeout),
-          destination: configuration.archive.aeTitle,
-          finestLevel: QueryLevel(rawValue: peer.retrieveLevel.rawValue.uppercased()) ?? .image))
+        DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle))
     }
     self.init(portal: portal, archive: archive, lists: lists, sources: sources)
+  }
+}
+
+extension DIMSEPeer.Options {
+  /// A configured peer, to be asked to send to an AE title.
+  init(_ peer: Configuration.Peer, _ configuration: Configuration, destination: String) {
+    self.init(
+      name: peer.name,
+      address: PeerAddress(
+        host: peer.host, port: UInt16(peer.port), calledAE: peer.aeTitle,
+        callingAE: peer.callingAETitle ?? configuration.archive.aeTitle),
+      timeouts: AssociationTimeouts(
+        connect: peer.connectTimeout, association: peer.associationTimeout,
+        response: peer.responseTimeout, move: peer.moveIdleTimeout),
+      destination: destination,
+      finestLevel: QueryLevel(rawValue: peer.retrieveLevel.rawValue.uppercased()) ?? .image)
   }
 }

@@ -59,6 +59,8 @@ public struct EngineSettings: Sendable {
   public var careUnits: Set<String> = []
   /// Whether an examination without a care unit is handled when there is such a scope.
   public var acceptsUnknownCareUnit = false
+  /// Systems whose recalled examinations get no flag before they have left their list.
+  public var unflagOnRecall: Set<String> = []
   /// How long history is kept.
   public var retention: Duration = .seconds(90 * 86400)
 

@@ -1,7 +1,7 @@
 import Platform
 
 /// What the engine shows of itself: made by its thread, read by any other without waiting for it.
-public struct EngineSnapshot: Sendable {
+public struct EngineSnapshot: LoopSnapshot {
   public struct List: Sendable {
     public enum Freshness: String, Sendable { case fresh, warning, critical, never }
     public var id: String

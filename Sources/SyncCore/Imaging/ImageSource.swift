@@ -65,6 +65,29 @@ public protocol ImageArchive: Sendable {
   /// The studies it holds under an examination number.
   func storedStudies(number: String) throws -> [UID]
 
+  /// What the images of a study say of the patient; nil where there are none.
+  func patient(of study: UID) throws -> ArchivedPatient?
+
   /// Why it takes no objects at the moment (a full disk); nil when it does.
   var refusal: String? { get }
+}
+
+extension ImageArchive {
+  public func patient(of study: UID) throws -> ArchivedPatient? { nil }
+}
+
+/// A patient as images tell of one.
+public struct ArchivedPatient: Hashable, Sendable {
+  public var id: String?
+  /// In DICOM's form, components parted by `^`.
+  public var name: String?
+  public var birthDate: String?
+  public var sex: String?
+
+  public init(id: String?, name: String?, birthDate: String?, sex: String?) {
+    self.id = id
+    self.name = name
+    self.birthDate = birthDate
+    self.sex = sex
+  }
 }

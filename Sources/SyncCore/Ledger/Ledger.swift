@@ -85,12 +85,12 @@ public final class Ledger {
       """
       INSERT INTO examination (system, number, list, flag, digest, referral, study_uid, patient_id,
         status, status_raw, modality, description, care_unit, scheduled, priority, source,
-        first_seen, changed, reason_code, reason_text)
-      VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?17,?18,?19)
+        first_seen, changed, reason_code, reason_text, patient_name)
+      VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?17,?18,?19,?20)
       ON CONFLICT (system, number) DO UPDATE SET
         list = excluded.list, flag = excluded.flag, digest = excluded.digest,
         referral = excluded.referral, study_uid = excluded.study_uid,
-        patient_id = excluded.patient_id, status = excluded.status,
+        patient_id = excluded.patient_id, patient_name = excluded.patient_name, status = excluded.status,
         status_raw = excluded.status_raw, modality = excluded.modality,
         description = excluded.description, care_unit = excluded.care_unit,
         scheduled = excluded.scheduled, priority = excluded.priority, source = excluded.source,
@@ -100,7 +100,8 @@ public final class Ledger {
       record.studyUID, record.patientID, record.status.rawValue, record.statusRaw,
       record.modality, record.description, record.careUnit, record.scheduled,
       record.priority.rawValue, record.source, now.milliseconds,
-      ImageReason.Code.notStarted.rawValue, "waiting for its turn")
+      ImageReason.Code.notStarted.rawValue, "waiting for its turn",
+      record.patientName)
     return Int64(
       try database.count(
         "SELECT id FROM examination WHERE system = ? AND number = ?", key.system, key.number))
@@ -127,6 +128,17 @@ public final class Ledger {
       memory?.absences ?? 0, memory?.absenceSnapshot, memory?.approved ?? false,
       write.map { $0.flag == nil ? "clear" : "set" }, write?.flag, write?.attempts,
       write?.first.milliseconds, write?.next.milliseconds, id)
+  }
+
+  public func recordRecalled(_ id: Int64, _ isRecalled: Bool) throws {
+    try database.execute("UPDATE examination SET recalled = ? WHERE id = ?", isRecalled, id)
+  }
+
+  public func recalledExaminations() throws -> Set<ExaminationKey> {
+    Set(
+      try database.rows("SELECT system, number FROM examination WHERE recalled = 1") {
+        ExaminationKey(system: $0.text(0), number: $0.text(1))
+      })
   }
 
   // MARK: - Images

@@ -86,6 +86,25 @@ public final class LedgerReader {
     return try list(filter, limit: 100, after: nil).entries
   }
 
+  /// What a send needs to know of an examination and nobody is shown.
+  public struct Private: Sendable {
+    public var patientID: String?
+    public var patientName: String?
+    /// How many snapshots in a row its list has been without it.
+    public var absences: Int
+    public var isRecalled: Bool
+  }
+
+  public func privateFacts(of id: Int64) throws -> Private? {
+    try database.first(
+      "SELECT patient_id, patient_name, absences, recalled FROM examination WHERE id = ?", id
+    ) { row in
+      Private(
+        patientID: row.optionalText(0), patientName: row.optionalText(1), absences: row.int(2),
+        isRecalled: row.bool(3))
+    }
+  }
+
   public func history(of id: Int64, limit: Int = 200) throws -> [HistoryEntry] {
     try database.rows(
       """

@@ -50,7 +50,13 @@ enum LedgerSchema {
           empty_snapshots INTEGER NOT NULL,
           empty_snapshot TEXT
         ) STRICT, WITHOUT ROWID;
-        """)
+        """),
+      Migration(
+        "the patient's name, for what is sent",
+        """
+        ALTER TABLE examination ADD COLUMN patient_name TEXT;
+        ALTER TABLE examination ADD COLUMN recalled INTEGER NOT NULL DEFAULT 0;
+        """),
     ]
   }
 }

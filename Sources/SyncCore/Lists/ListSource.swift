@@ -70,6 +70,7 @@ public struct ListRow: Hashable, Sendable {
   public var referral: String?
   public var studyUID: String?
   public var patientID: String?
+  public var patientName: String?
   public var status: String?
   public var modality: String?
   public var description: String?
@@ -82,12 +83,13 @@ public struct ListRow: Hashable, Sendable {
     examination: String, referral: String? = nil, studyUID: String? = nil,
     patientID: String? = nil, status: String? = nil, modality: String? = nil,
     description: String? = nil, careUnit: String? = nil, scheduled: String? = nil,
-    priority: String? = nil
+    priority: String? = nil, patientName: String? = nil
   ) {
     self.examination = examination
     self.referral = referral
     self.studyUID = studyUID
     self.patientID = patientID
+    self.patientName = patientName
     self.status = status
     self.modality = modality
     self.description = description
@@ -111,6 +113,7 @@ public struct ListRow: Hashable, Sendable {
     mix(referral)
     mix(studyUID)
     mix(patientID)
+    mix(patientName)
     mix(status)
     mix(modality)
     mix(description)

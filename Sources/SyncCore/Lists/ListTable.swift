@@ -18,7 +18,7 @@ struct ListTable {
   private struct Columns {
     var examination: Int
     var referral, studyUID, patientID, status, modality, description: Int?
-    var careUnit, scheduled, priority: Int?
+    var careUnit, scheduled, priority, patientName: Int?
   }
 
   init(heading: [String], drop: Configuration.CSVDrop) throws(Failure) {
@@ -46,7 +46,8 @@ struct ListTable {
       examination: examination, referral: place("referral"), studyUID: place("study_uid"),
       patientID: place("patient_id"), status: place("status"), modality: place("modality"),
       description: place("description"), careUnit: place("care_unit"),
-      scheduled: place("scheduled"), priority: place("priority"))
+      scheduled: place("scheduled"), priority: place("priority"), patientName: place("patient_name")
+    )
     identifiers = ["examination", "referral", "patient_id"].compactMap { meaning in
       place(meaning).map { ($0, drop.columns[meaning] ?? meaning) }
     }
@@ -99,7 +100,7 @@ struct ListTable {
       patientID: value(columns.patientID), status: value(columns.status),
       modality: value(columns.modality), description: value(columns.description),
       careUnit: value(columns.careUnit), scheduled: value(columns.scheduled),
-      priority: value(columns.priority))
+      priority: value(columns.priority), patientName: value(columns.patientName))
     if let first = seen[number] {
       guard rows[first] == row else {
         throw Failure(

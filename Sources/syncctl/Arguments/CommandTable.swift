@@ -27,7 +27,10 @@ enum CommandTable {
   static let imageStates = ImageState.allCases.map(\.rawValue)
   static let statuses = ExaminationStatus.allCases.map(\.rawValue)
 
-  static let commands: [Command] = [
+  static let commands = synchronising + delivery + administering
+
+  /// Lists, flags and images.
+  private static let synchronising: [Command] = [
     Command(
       "sync", "Synchronise lists and flags now (Starta synkning).",
       operand: .init("LIST", .any),
@@ -86,16 +89,24 @@ enum CommandTable {
         "syncctl list --json | jq -r 'select(.held) | .number'",
       ]),
     Command(
-      "show", "One examination: flag, status, images, history.",
+      "show", "One examination or assignment (Uppdrag), with its history.",
       operand: .init("ID", .some),
       options: [
-        Option("system", .text("SYSTEM"), "The system, where several have the same number.")
+        Option("system", .text("SYSTEM"), "The system, where several have the same number."),
+        Option("assignment", nil, "ID is an assignment, whatever it looks like."),
+        Option("examination", nil, "ID is an examination, whatever it looks like."),
       ],
       details: [
-        "ID is an examination number (US-nummer), or SYSTEM/NUMBER. `-` reads ids from standard"
-          + " input, one a line."
+        "ID is an examination number (US-nummer), or SYSTEM/NUMBER; or an assignment: the letter A"
+          + " and digits, as `syncctl sent` shows it. `-` reads ids from standard input, one a"
+          + " line.",
+        "Of an examination: flag, status, images. Of an assignment: its DICOM and HL7 jobs, and"
+          + " objects that are not in all three places: the source, the archive and the recipient.",
       ],
-      examples: ["syncctl show SECTRA/SEVG0000123456", "syncctl show SEVG0000123456 --json"]),
+      examples: [
+        "syncctl show SECTRA/SEVG0000123456", "syncctl show SEVG0000123456 --json",
+        "syncctl show A1042",
+      ]),
     Command(
       "drift", "Flags in the portal that differ from what the lists say.",
       details: [
@@ -121,12 +132,17 @@ enum CommandTable {
       details: [
         "ID is an examination number (US-nummer), or SYSTEM/NUMBER. `-` reads ids from standard"
           + " input, one a line. One that fails does not stop the others; the exit status is then"
-          + " 6, or that of the failure if all failed."
+          + " 6, or that of the failure if all failed. What `retry explain` is about are the"
+          + " attempts at a destination; `syncctl resend` sends again what has failed."
       ],
       examples: [
         "syncctl retry SECTRA/SEVG0000123456",
         "syncctl list --images partial --json | jq -r '.system+\"/\"+.number' | syncctl retry -",
       ]),
+  ]
+
+  /// The daemon itself, and syncctl's own.
+  private static let administering: [Command] = [
     Command(
       "check", "One line for a monitoring system, with performance data.",
       details: [
@@ -176,6 +192,15 @@ enum CommandTable {
   ]
 
   static func command(_ name: String) -> Command? { commands.first { $0.name == name } }
+
+  /// What a first word is about, also where it is no command by itself.
+  static func summary(of word: String) -> String {
+    switch word {
+    case "config": "Check or show the configuration."
+    case "dest": "List, pause or resume destinations."
+    default: command(word)?.summary ?? ""
+    }
+  }
 
   /// The words that may come first.
   static var firstWords: [String] {

@@ -51,7 +51,7 @@ private struct Parser {
     var onlyOperands = false
     while let argument = rest.popFirst() {
       if onlyOperands || argument == "-" || !argument.hasPrefix("-") {
-        try takeWord(argument)
+        try takeWord(argument, canBeCommand: !onlyOperands)
       } else if argument == "--" {
         onlyOperands = true
       } else if argument.hasPrefix("--") {
@@ -95,8 +95,13 @@ private struct Parser {
       .usage, "a command is missing", advice: ["`syncctl help` lists the commands."])
   }
 
-  private mutating func takeWord(_ word: String) throws(Failure) {
+  private mutating func takeWord(_ word: String, canBeCommand: Bool) throws(Failure) {
     if command != nil {
+      if canBeCommand, let longer = longerCommand(word) {
+        words.append(word)
+        command = longer
+        return
+      }
       operands.append(word)
       return
     }
@@ -117,6 +122,16 @@ private struct Parser {
       advice: Suggestion.advice(
         for: word, among: CommandTable.secondWords(after: words[0]), prefix: words[0] + " ")
         + ["`syncctl help` lists the commands."])
+  }
+
+  /// `retry` is a command, and so is `retry explain`: the first operand may be a second word,
+  /// unless an option of the shorter command has been given.
+  private func longerCommand(_ word: String) -> Command? {
+    guard words.count == 1, operands.isEmpty,
+      let longer = CommandTable.command("\(words[0]) \(word)")
+    else { return nil }
+    let fitting = Set((longer.options + CommandTable.global).map(\.long))
+    return fitting.isSuperset(of: values.keys) ? longer : nil
   }
 
   private var known: [Option] { (command?.options ?? []) + CommandTable.global }

@@ -13,6 +13,8 @@ struct Daemon {
   let timeout: Duration
 
   static let usualTimeout = Duration.seconds(10)
+  /// A send reads the lists that it depends on first.
+  static let sendTimeout = Duration.seconds(60)
   static let restartAdvice = [
     "After an upgrade the old syncd may still run: `systemctl restart syncd`.",
     "`syncctl version` shows both versions.",
@@ -28,7 +30,8 @@ struct Daemon {
     let path = given.flatMap { $0.isEmpty ? nil : $0 } ?? Sockets.defaultControl
     self.init(
       paths: Self.paths(path, command: invocation.command.name),
-      timeout: invocation.duration("timeout") ?? Self.usualTimeout)
+      timeout: invocation.duration("timeout")
+        ?? (invocation.command.name == "send" ? Self.sendTimeout : Self.usualTimeout))
   }
 
   /// `check` begins with the monitor socket; what reads health only may fall back to it.
@@ -50,6 +53,11 @@ struct Daemon {
   /// One call, one answer. `method` is a name within the daemon's interface.
   func call(_ method: String, _ parameters: JSONObject) throws(Failure) -> Fields {
     try call(full: "\(SyncInterface.name).\(method)", parameters)
+  }
+
+  /// The same of the interface of sending.
+  func delivery(_ method: String, _ parameters: JSONObject) throws(Failure) -> Fields {
+    try call(full: "\(DeliveryInterface.name).\(method)", parameters)
   }
 
   /// A method of `org.varlink.service`.
@@ -211,7 +219,11 @@ extension Daemon {
     case (SyncInterface.name[...], "Stopping"):
       return make(
         .timeout, "syncd is stopping", ["`systemctl status syncd` says whether it starts again."])
+    case (DeliveryInterface.name[...], _): return failure(delivery: short, fields)
     case ("org.varlink.service", "PermissionDenied"):
+      if Sockets.control(beside: path) != nil, text("reason").hasPrefix("the monitor socket") {
+        return make(.permission, text("reason"))
+      }
       return noPermission(path, error: short)
     case ("org.varlink.service", "MethodNotFound"), ("org.varlink.service", "InterfaceNotFound"),
       ("org.varlink.service", "MethodNotImplemented"):

@@ -60,6 +60,11 @@ struct Fields {
     return number
   }
 
+  func double(_ name: String) throws(Failure) -> Double {
+    guard let number = present(name)?.doubleValue else { throw wrong(name, "a number") }
+    return number
+  }
+
   func optionalBool(_ name: String) throws(Failure) -> Bool? {
     guard let value = present(name) else { return nil }
     guard case .bool(let flag) = value else { throw wrong(name, "true or false") }

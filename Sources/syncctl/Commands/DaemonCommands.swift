@@ -53,12 +53,23 @@ struct VersionCommand {
     return .ok
   }
 
-  /// The methods of our interface that the daemon's own description does not have.
+  /// The methods of our interfaces that the daemon's own descriptions do not have.
   private func lacking() throws(Failure) -> [String] {
+    var lacking = try lacking(SyncInterface.name, SyncInterface.description)
+    do throws(Failure) {
+      lacking += try self.lacking(DeliveryInterface.name, DeliveryInterface.description)
+    } catch {
+      guard error.error == "InterfaceNotFound" else { throw error }
+      lacking.append("the interface \(DeliveryInterface.name)")
+    }
+    return lacking
+  }
+
+  private func lacking(_ name: String, _ ours: String) throws(Failure) -> [String] {
     let reply = try session.daemon.callService(
-      "GetInterfaceDescription", ["interface": .string(SyncInterface.name)])
+      "GetInterfaceDescription", ["interface": .string(name)])
     let theirs = Set(Self.methods(in: try reply.string("description")))
-    return Self.methods(in: SyncInterface.description).filter { !theirs.contains($0) }
+    return Self.methods(in: ours).filter { !theirs.contains($0) }
   }
 
   /// The names after the word `method` at the start of a line.

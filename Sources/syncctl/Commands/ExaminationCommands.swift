@@ -3,7 +3,7 @@ import JSON
 import Platform
 
 /// An examination as the command line names it: `NUMBER` or `SYSTEM/NUMBER`.
-struct ExaminationName: Equatable {
+struct ExaminationName: Hashable {
   var system: String?
   var number: String
 
@@ -35,36 +35,16 @@ struct ExaminationName: Equatable {
   static func read(
     _ invocation: Invocation, input: () -> String?
   ) throws(Failure) -> [ExaminationName] {
-    var names: [ExaminationName] = []
-    for operand in invocation.operands {
-      if operand != "-" {
-        names.append(try ExaminationName(operand, system: invocation.value("system")))
-        continue
-      }
-      while let line = input() {
-        let text = line.trimmed
-        if text.isEmpty { continue }
-        names.append(try ExaminationName(text, system: invocation.value("system")))
-      }
+    try Operands.read(invocation, input: input).map { (text) throws(Failure) in
+      try ExaminationName(text, system: invocation.value("system"))
     }
-    return names
   }
 }
 
-extension String {
-  fileprivate var trimmed: String {
-    let blank: (Character) -> Bool = { $0.isWhitespace || $0.isNewline }
-    var text = Substring(self).drop(while: blank)
-    while let last = text.last, blank(last) { text.removeLast() }
-    return String(text)
-  }
-}
-
-/// Does something with each of several examinations: one that fails does not stop the others.
-private func forEach(
-  _ session: Session, _ body: (ExaminationName) throws(Failure) -> Void
+/// Does something with each of several: one that fails does not stop the others.
+private func forEach<Name>(
+  _ names: [Name], _ session: Session, _ body: (Name) throws(Failure) -> Void
 ) throws(Failure) -> ExitCode {
-  let names = try ExaminationName.read(session.invocation) { readLine() }
   var failures: Set<ExitCode> = []
   var failed = 0
   for name in names {
@@ -90,31 +70,82 @@ private func forEach(
 struct ShowCommand {
   let session: Session
 
-  func run() throws(Failure) -> ExitCode {
-    let console = session.console
-    var isFirst = true
-    return try forEach(session) { (name) throws(Failure) in
-      let fields = try session.daemon.call("GetExamination", name.parameters)
-      let examination = try ExaminationReply(fields.object("examination"))
-      let history = try fields.objects("history")
-      try console.give(fields.line)
-      var text = isFirst ? "" : "\n"
-      isFirst = false
-      text += Self.render(examination, coloured: console.coloured)
-      if !history.isEmpty {
-        var table = Table(
-          ["TIME", "EVENT", "DETAIL"], lineWidth: console.width, coloured: console.coloured)
-        var rows: [[Cell]] = []
-        for entry in history {
-          rows.append([
-            Cell(Words.fullTime(try entry.string("time"))), Cell(try entry.string("event")),
-            Cell(try entry.string("detail")),
-          ])
-        }
-        text += "\n" + table.render(rows)
+  /// What an id stands for.
+  enum Name: Equatable {
+    case examination(ExaminationName)
+    case assignment(String)
+
+    /// Assignments are the letter A and digits. A number may look so too, and options decide.
+    init(_ text: String, _ invocation: Invocation) throws(Failure) {
+      let looksSo = text.first == "A" && text.count > 1 && text.dropFirst().allSatisfy(\.isDigit)
+      let isExamination = invocation.has("examination") || invocation.has("system")
+      if invocation.has("assignment") || looksSo && !isExamination {
+        self = .assignment(text)
+      } else {
+        self = .examination(try ExaminationName(text, system: invocation.value("system")))
       }
-      try console.say(text)
     }
+  }
+
+  func run() throws(Failure) -> ExitCode {
+    let invocation = session.invocation
+    if let other = ["examination", "system"].first(where: invocation.has),
+      invocation.has("assignment")
+    {
+      throw Failure(
+        .usage, "--assignment and --\(other) do not go together",
+        advice: ["An assignment's id says it all: syncctl show A1042"])
+    }
+    let names = try Operands.read(invocation) { readLine() }.map { (text) throws(Failure) in
+      try Name(text, invocation)
+    }
+    var isFirst = true
+    return try forEach(names, session) { (name) throws(Failure) in
+      let text =
+        switch name {
+        case .examination(let name): try examination(name)
+        case .assignment(let id): try assignment(id)
+        }
+      try session.console.say(isFirst ? text : "\n" + text)
+      isFirst = false
+    }
+  }
+
+  private func examination(_ name: ExaminationName) throws(Failure) -> String {
+    let console = session.console
+    let fields = try session.daemon.call("GetExamination", name.parameters)
+    let examination = try ExaminationReply(fields.object("examination"))
+    let history = try fields.objects("history")
+    try console.give(fields.line)
+    var text = Self.render(examination, coloured: console.coloured)
+    if history.isEmpty { return text }
+    var table = Table(
+      ["TIME", "EVENT", "DETAIL"], lineWidth: console.width, coloured: console.coloured)
+    var rows: [[Cell]] = []
+    for entry in history {
+      rows.append([
+        Cell(Words.fullTime(try entry.string("time"))), Cell(try entry.string("event")),
+        Cell(try entry.string("detail")),
+      ])
+    }
+    text += "\n" + table.render(rows)
+    return text
+  }
+
+  private func assignment(_ id: String) throws(Failure) -> String {
+    let fields: Fields
+    do throws(Failure) {
+      fields = try session.daemon.delivery("GetAssignment", ["id": .string(id)])
+    } catch {
+      var failure = error
+      if error.exit == .notFound, !session.invocation.has("assignment") {
+        failure.advice.append("An examination of that number: syncctl show --examination ID")
+      }
+      throw failure
+    }
+    let details = try AssignmentDetails(fields)
+    try session.console.give(fields.line)
+    return AssignmentText.render(details, session.console)
   }
 
   static func render(_ it: ExaminationReply, coloured: Bool) -> String {
@@ -157,6 +188,10 @@ struct ShowCommand {
   }
 }
 
+extension Character {
+  fileprivate var isDigit: Bool { isASCII && isNumber }
+}
+
 extension Array where Element == String? {
   fileprivate var compact: [String] { compactMap { $0 } }
 }
@@ -166,7 +201,8 @@ struct RetryCommand {
   let session: Session
 
   func run() throws(Failure) -> ExitCode {
-    try forEach(session) { (name) throws(Failure) in
+    let names = try ExaminationName.read(session.invocation) { readLine() }
+    return try forEach(names, session) { (name) throws(Failure) in
       var parameters = name.parameters
       for (key, value) in session.onBehalfOf { parameters[key] = value }
       let fields = try session.daemon.call("Retry", parameters)

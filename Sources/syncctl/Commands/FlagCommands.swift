@@ -118,7 +118,6 @@ struct ApproveCommand {
 
   private func ask(_ id: String, _ count: Int) throws(Failure) -> Bool {
     try session.console.say("Clear \(Words.count(count, "flag")) of \(id.shown)? [y/N] ")
-    let answer = readLine()?.lowercased() ?? ""
-    return ["y", "yes", "j", "ja"].contains(answer)
+    return Console.isYes(readLine())
   }
 }

@@ -3,8 +3,6 @@ import Platform
 
 /// `syncctl list`.
 struct ListCommand {
-  static let page = 500
-
   let session: Session
 
   func run() throws(Failure) -> ExitCode {
@@ -15,30 +13,18 @@ struct ListCommand {
       rightAligned: Set(columns.indices.filter { columns[$0].isNumeric }),
       lineWidth: console.width, coloured: console.coloured)
     let filter = Self.filter(session.invocation, now: .now)
-    var left = session.invocation.integer("limit") ?? .max
-    var cursor: String?
-    var shown = 0
-    var total = 0
-    repeat {
-      var parameters: JSONObject = ["limit": JSONValue(min(left, Self.page))]
-      if !filter.isEmpty { parameters["filter"] = .object(filter) }
-      if let cursor { parameters["cursor"] = .string(cursor) }
-      let reply = try session.daemon.call("ListExaminations", parameters)
-      let rows = try reply.objects("examinations").prefix(left)
-      total = try reply.int("total")
-      let next = try reply.optionalString("next")
-      guard next == nil || next != cursor else {
-        throw Failure(.versionMismatch, "syncd's pages do not end: the same cursor came twice")
-      }
-      cursor = next
-      for row in rows { try console.give(row.line) }
-      if !console.json, !rows.isEmpty {
+    let pages = Pages(
+      rows: "examinations", filter: filter, limit: session.invocation.integer("limit") ?? .max)
+    let (shown, total) = try pages.each(
+      call: { (parameters) throws(Failure) in
+        try session.daemon.call("ListExaminations", parameters)
+      },
+      body: { (rows) throws(Failure) in
+        for row in rows { try console.give(row.line) }
+        if console.json || rows.isEmpty { return }
         let examinations = try rows.map { (it) throws(Failure) in try ExaminationReply(it) }
         try console.say(table.render(examinations.map { row in columns.map { $0.cell(row) } }))
-      }
-      shown += rows.count
-      left -= rows.count
-    } while cursor != nil && left > 0
+      })
     if shown == 0 {
       try console.say(filter.isEmpty ? "The worklist is empty.\n" : "No examination matches.\n")
     } else if shown < total, console.isTerminal {

@@ -1,3 +1,4 @@
+import JSON
 import Platform
 
 /// `syncctl status`.
@@ -9,15 +10,17 @@ struct StatusCommand {
     guard session.invocation.has("follow") else {
       let fields = try session.daemon.call("GetStatus", [:])
       let status = try StatusReply(fields)
-      try console.give(fields.inner("status").line)
-      try console.say(StatusText.render(status, console, now: .now))
+      let sending = SendingTotals(session.daemon)
+      try console.give(sending.line(with: fields.inner("status")))
+      try console.say(StatusText.render(status, sending, console, now: .now))
       return .ok
     }
     // Changes may be hours apart: only the first answer has a deadline.
     try session.daemon.follow("GetStatus", [:], deadline: .never) { (fields) throws(Failure) in
       let status = try StatusReply(fields)
-      try console.give(fields.inner("status").line)
-      let text = StatusText.render(status, console, now: .now)
+      let sending = SendingTotals(session.daemon)
+      try console.give(sending.line(with: fields.inner("status")))
+      let text = StatusText.render(status, sending, console, now: .now)
       try console.say(console.isTerminal ? "\u{1B}[H\u{1B}[2J" + text : text + "\n")
       return true
     }
@@ -27,9 +30,39 @@ struct StatusCommand {
   }
 }
 
+/// What the daemon says of sending. Status and health must not fail for want of it.
+enum SendingTotals {
+  case known(TotalsReply, JSONValue)
+  /// The daemon is of a version that does not send.
+  case none
+  case unknown(Failure)
+
+  init(_ daemon: Daemon) {
+    do throws(Failure) {
+      let fields = try daemon.delivery("GetTotals", [:])
+      self = .known(try TotalsReply(fields), fields.members["totals"] ?? [:])
+    } catch {
+      let missing = ["InterfaceNotFound", "MethodNotFound", "MethodNotImplemented"]
+      // The status was allowed: what forbids this knows of no totals on the monitor socket.
+      let isMissing = error.error.map(missing.contains) == true || error.exit == .permission
+      self = isMissing ? .none : .unknown(error)
+    }
+  }
+
+  /// The status as JSON output has it, with these totals as `sending`.
+  func line(with status: Fields) -> String {
+    guard case .known(_, let totals) = self else { return status.line }
+    var members = status.members
+    members["sending"] = totals
+    return members.description
+  }
+}
+
 /// The status for people.
 enum StatusText {
-  static func render(_ status: StatusReply, _ console: Console, now: WallTime) -> String {
+  static func render(
+    _ status: StatusReply, _ sending: SendingTotals, _ console: Console, now: WallTime
+  ) -> String {
     func paint(_ text: String, _ colour: Colour) -> String {
       colour.paint(text, if: console.coloured)
     }
@@ -43,6 +76,13 @@ enum StatusText {
     text += row("Cycle", cycle(status, now: now))
     text += row("Images", images(status.images, coloured: console.coloured))
     text += row("Portal", portal(status.portal))
+    switch sending {
+    case .known(let totals, _):
+      text += row("Sending", Self.sending(totals, coloured: console.coloured))
+    case .none: break
+    case .unknown(let failure):
+      text += row("Sending", paint("not known: \(failure.message)", .orange))
+    }
     if let archive = status.archive {
       var line = "\(archive.aeTitle.shown) port \(archive.port):"
       line += " \(Words.count(archive.objects, "object")), \(Words.bytes(archive.bytes))"
@@ -104,6 +144,20 @@ enum StatusText {
     add(totals.blocked, "blocked", .red)
     add(totals.held, "held", .red)
     return parts.isEmpty ? "no examinations" : parts.joined(separator: ", ")
+  }
+
+  static func sending(_ totals: TotalsReply, coloured: Bool) -> String {
+    var text = "\(totals.active) active"
+    if totals.held > 0 { text += ", " + Colour.orange.paint("\(totals.held) held", if: coloured) }
+    if totals.failed > 0 {
+      text += ", " + Colour.red.paint("\(totals.failed) failed", if: coloured)
+    }
+    text += ", \(totals.sent) sent, \(totals.answered) answered"
+    if totals.cancelled > 0 { text += ", \(totals.cancelled) recalled" }
+    text += "; waiting \(Words.count(totals.waitingTransfers, "transfer"))"
+    text += ", \(Words.count(totals.waitingMessages, "message"))"
+    if totals.aside > 0 { text += "; " + Words.count(totals.aside, "message") + " aside" }
+    return text + (totals.failed > 0 ? "; `syncctl failed` shows them" : "")
   }
 
   private static func cycle(_ status: StatusReply, now: WallTime) -> String {

@@ -55,6 +55,11 @@ struct Console: Sendable {
   /// What a program reads, whatever the options: a completion script, a plugin's line.
   func put(_ text: String) throws(Failure) { try Self.write(text, to: 1) }
 
+  /// Whether a question was answered with yes; anything else is no.
+  static func isYes(_ answer: String?) -> Bool {
+    ["y", "yes", "j", "ja"].contains(answer?.trimmed.lowercased() ?? "")
+  }
+
   /// Standard error. If that fails there is nobody left to tell.
   static func complain(_ text: String) { try? write(text, to: 2) }
 

@@ -15,6 +15,17 @@ extension String {
     return text
   }
 
+  /// A text of several lines, each of them as ``shown``, with a line end at the end.
+  var shownLines: String {
+    var lines = unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map {
+      var line = $0
+      if line.last == "\r" { line.removeLast() }
+      return String(line).shown
+    }
+    while lines.last?.isEmpty == true { lines.removeLast() }
+    return lines.map { $0 + "\n" }.joined()
+  }
+
   private var isPrintableASCII: Bool { utf8.allSatisfy { (0x20...0x7E).contains($0) } }
 
   /// How many places it takes in a line.

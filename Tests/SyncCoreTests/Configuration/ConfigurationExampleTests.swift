@@ -7,10 +7,13 @@ import Testing
 /// `config.toml.example`: "# key = value" is a default, "## key = value" an example.
 @Suite("The example configuration")
 struct ConfigurationExampleTests {
-  static let text: String = {
+  static let root: URL = {
     var root = URL(filePath: #filePath)
     for _ in 0..<4 { root.deleteLastPathComponent() }
-    return try! String(contentsOf: root.appending(path: "config.toml.example"), encoding: .utf8)
+    return root
+  }()
+  static let text: String = {
+    try! String(contentsOf: root.appending(path: "config.toml.example"), encoding: .utf8)
   }()
 
   private static var line: Regex<(Substring, Substring, Substring?)> {
@@ -47,7 +50,7 @@ struct ConfigurationExampleTests {
     #expect(cycle.keys.count == 11)
   }
 
-  @Test("with every example uncommented has one peer and one list, with their defaults")
+  @Test("with every example uncommented has one of each, with their defaults")
   func examples() throws {
     let bytes = Self.uncommented(examples: true)
     var expected = Configuration()
@@ -61,7 +64,38 @@ struct ConfigurationExampleTests {
       directory: "/var/lib/syncd/lists/teleconsult")
     list.source.maxAge = expected.cycle.interval * 2
     expected.lists = [list]
+    expected.accessLog.directory = expected.accessLogDirectory
+    expectSending(&expected)
     #expect(try Configuration.parse(bytes, file: "example") == expected)
+  }
+
+  private func expectSending(_ expected: inout Configuration) {
+    var hl7 = Configuration.HL7Interface(name: "reviewer", host: "hl7.reviewer.example.org")
+    hl7.sendingFacility = "SE2321000131-E000000000001"
+    hl7.receivingApplication = "RIS"
+    hl7.receivingFacility = "SE2321000131-E000000000002"
+    hl7.tls = Configuration.TLS()
+    hl7.tls?.authorities = "/etc/syncd/reviewer-ca.pem"
+    hl7.tls?.certificate = "/etc/syncd/syncd.pem"
+    hl7.tls?.key = "/etc/syncd/syncd.key"
+    expected.hl7Interfaces = [hl7]
+    var destination = Configuration.Destination(
+      name: "reviewer", aeTitle: "REVIEWER", host: "pacs.reviewer.example.org")
+    destination.callingAETitle = expected.archive.aeTitle
+    destination.transfer = .move
+    destination.mover = "sectra"
+    destination.hl7 = "reviewer"
+    destination.window = TimeWindow("06:00-22:00")
+    expected.destinations = [destination]
+    expected.origins = [Configuration.Origin(system: "SECTRA", hl7: "reviewer")]
+    var organisation = Configuration.Recipient(id: "reviewer", label: "Reviewer AB")
+    organisation.destination = "reviewer"
+    organisation.kinds = [.review]
+    organisation.systems = ["SECTRA"]
+    organisation.hsaID = "SE5560000000-E000000000001"
+    var unit = Configuration.Recipient(id: "reviewer-neuro", label: "Neuroradiology")
+    unit.parent = "reviewer"
+    expected.recipients = [organisation, unit]
   }
 
   @Test("has every key of the schema, and nothing else")
@@ -71,7 +105,33 @@ struct ConfigurationExampleTests {
     _ = Configuration.read(bytes, faults)
     let found = Self.keys(try TOML.parse(bytes), "").filter { !$0.hasPrefix("statuses.") }
     #expect(found.sorted() == faults.keys.sorted())
-    #expect(found.count > 60)
+    #expect(found.count > 130)
+  }
+
+  @Test("the manual page has every section and every key of the schema")
+  func manualPage() throws {
+    let path = Self.root.appending(path: "docs/man/syncd.toml.5")
+    let page = try String(contentsOf: path, encoding: .utf8)
+    let faults = FaultCollector(file: "example")
+    _ = Configuration.read(Self.uncommented(examples: true), faults)
+    let sections = page.split(separator: "\n.Ss ").dropFirst().map { part in
+      (part.prefix { $0 != "\n" }.filter { $0 != "[" && $0 != "]" }, part)
+    }
+    for key in faults.keys.sorted() where !key.hasPrefix("statuses") {
+      let parts = key.split(separator: ".")
+      // The headings of columns have a paragraph, not a section.
+      let section =
+        key.hasPrefix("list.source.columns.")
+        ? "list.source"
+        : String(
+          parts.dropLast().joined(separator: "."))
+      let word = String(parts[parts.count - 1])
+      if section.isEmpty || key == "list.source" { continue }
+      let text = sections.first { $0.0 == section }?.1
+      #expect(
+        text?.split(whereSeparator: { " \n".contains($0) }).contains { $0 == word } == true,
+        "\(key)")
+    }
   }
 
   @Test("shows every built-in status word")

@@ -34,6 +34,9 @@ struct ConfigurationRenderingTests {
     [log]
     level = "debug"
     format = "json"
+    [access_log]
+    directory = "/srv/access"
+    keep = "3650d"
     [portal]
     kind = "embedded"
     adopted_sources = ["rpa", "rpa-2"]
@@ -108,7 +111,7 @@ struct ConfigurationRenderingTests {
     id = "second"
     system = "AGFA"
     flag = "one"
-    """
+    """ + "\n" + SendingConfigurationTests.changed
 
   @Test("reads back as the same configuration", arguments: ["", changed])
   func roundTrip(_ text: String) throws {

@@ -119,6 +119,23 @@ final class ArchiveReader: Sendable {
     }
   }
 
+  /// Instances by their UIDs, at most ``listLimit``, in the order they came.
+  func instances(_ uids: [String]) throws(ArchiveError) -> [InstanceRow] {
+    let condition = "WHERE uid IN (\(Self.marks(uids.count))) ORDER BY id"
+    return try read { database in
+      var rows: [InstanceRow] = []
+      try database.query(
+        Self.instanceColumns + condition, values: uids.map { .text($0) }
+      ) { row in
+        rows.append(
+          InstanceRow(
+            id: row.integer(0), uid: row.text(1), sopClass: row.text(2),
+            transferSyntax: row.text(3), offset: row.int(4), length: row.int(5), values: []))
+      }
+      return rows
+    }
+  }
+
   /// The texts of the table `word` that a study's instances refer to by a column.
   func words(_ column: String, ofStudy study: Int64) throws(ArchiveError) -> [String] {
     try read { database in

@@ -1,15 +1,44 @@
 import Platform
 import SQLite
 
+/// What a loop runs: it takes events one batch at a time, on one thread.
+public protocol LoopBody: AnyObject {
+  associatedtype Event: Sendable
+  associatedtype Snapshot: LoopSnapshot
+  /// The event that stands for nothing but the passing of time.
+  static var tick: Event { get }
+  func handle(_ events: [Event])
+  /// When it next has something to do of itself.
+  var nextDeadline: MonotonicTime { get }
+  var isStopping: Bool { get }
+  func stop()
+  /// Whether no work of its own is under way.
+  var isIdle: Bool { get }
+  func snapshot() -> Snapshot
+  /// Its database can no longer be relied upon.
+  var fatalFailure: SQLiteError? { get }
+}
+
+/// What a loop shows of its body, to any thread.
+public protocol LoopSnapshot: Sendable {
+  init(startedAt: WallTime)
+  /// Counts up with every change.
+  var version: UInt64 { get }
+}
+
 /// The engine's thread and mailbox.
-public final class EngineLoop: Sendable {
+public typealias EngineLoop = EventLoop<Engine>
+
+/// A thread and a mailbox: events come from any thread, in order, and the latest snapshot is there
+/// for any thread.
+public final class EventLoop<Body: LoopBody>: Sendable {
   private struct Mailbox: Sendable {
-    var events: [EngineEvent] = []
+    var events: [Body.Event] = []
     var isStopping = false
   }
 
   private let mailbox = Monitor(Mailbox())
-  private let shown: Monitor<EngineSnapshot>
+  private let shown: Monitor<Body.Snapshot>
   private let finished = Gate()
   /// Opened when the daemon stops: blocking work looks at it.
   public let stopGate = Gate()
@@ -23,43 +52,43 @@ public final class EngineLoop: Sendable {
   public init(heartbeat: Duration = .seconds(15), beat: @escaping @Sendable () -> Void = {}) {
     self.heartbeat = heartbeat
     self.beat = beat
-    shown = Monitor(EngineSnapshot(startedAt: .now))
+    shown = Monitor(Body.Snapshot(startedAt: .now))
   }
 
   /// Puts an event into the mailbox.
-  public func post(_ event: EngineEvent) {
+  public func post(_ event: Body.Event) {
     mailbox.update { $0.events.append(event) }
   }
 
-  /// The latest snapshot. Never waits for the engine.
-  public var snapshot: EngineSnapshot { shown.read { $0 } }
+  /// The latest snapshot. Never waits for the body.
+  public var snapshot: Body.Snapshot { shown.read { $0 } }
 
   /// Waits for a snapshot newer than a version; nil at the deadline.
-  public func snapshot(after version: UInt64, until deadline: Deadline) -> EngineSnapshot? {
+  public func snapshot(after version: UInt64, until deadline: Deadline) -> Body.Snapshot? {
     shown.wait(until: deadline) { $0.version > version ? $0 : nil }
   }
 
-  /// Runs the engine on the calling thread until ``stop()``; returns when its work has ended or
+  /// Runs the body on the calling thread until ``stop()``; returns when its work has ended or
   /// the time for that is over.
   ///
   /// - Throws: when the ledger can no longer be relied upon: the process must end, so that systemd
   ///   starts it anew and SQLite recovers.
-  public func run(_ engine: Engine, stopTimeout: Duration = .seconds(10)) throws {
+  public func run(_ engine: Body, stopTimeout: Duration = .seconds(10)) throws {
     shown.update { $0 = engine.snapshot() }
     defer { finished.open() }
-    engine.handle([.tick])
+    engine.handle([Body.tick])
     shown.update { $0 = engine.snapshot() }
     beat()
     var stopDeadline = Deadline.never
     while true {
       let wake = Deadline.at(engine.isStopping ? .now + .milliseconds(200) : engine.nextDeadline)
         .sooner(.after(heartbeat))
-      let events = mailbox.wait(until: wake) { box -> [EngineEvent]? in
+      let events = mailbox.wait(until: wake) { box -> [Body.Event]? in
         guard !box.events.isEmpty || (box.isStopping && !engine.isStopping) else { return nil }
         defer { box.events.removeAll(keepingCapacity: true) }
         return box.events
       }
-      engine.handle(events ?? [.tick])
+      engine.handle(events ?? [Body.tick])
       if let failure = engine.fatalFailure { throw failure }
       if mailbox.read({ $0.isStopping }), !engine.isStopping {
         engine.stop()
@@ -71,13 +100,13 @@ public final class EngineLoop: Sendable {
     }
   }
 
-  /// Asks the engine to end; ``run(_:stopTimeout:)`` returns soon.
+  /// Asks the body to end; ``run(_:stopTimeout:)`` returns soon.
   public func stop() {
     mailbox.update { $0.isStopping = true }
     stopGate.open()
   }
 
-  /// Waits for the engine to have ended.
+  /// Waits for the body to have ended.
   @discardableResult
   public func waitUntilFinished(_ deadline: Deadline) -> Bool { finished.wait(until: deadline) }
 }

@@ -1,0 +1,100 @@
+import Glibc
+
+/// A connected stream of bytes that a protocol runs over: TCP as it is, or within TLS.
+///
+/// One thread at a time reads and writes; ``interrupt()`` may be called from any.
+public protocol ByteTransport: AnyObject, Sendable {
+  /// The other end, for messages.
+  var peer: String { get }
+
+  /// Reads what is there, waiting for at least one byte. 0 means that the peer closed its side.
+  /// With a deadline that is past it takes what has arrived, or times out at once.
+  func read(
+    into buffer: UnsafeMutableRawBufferPointer, deadline: Deadline
+  ) throws(TransportError) -> Int
+
+  /// Writes all of the bytes. After a failure some of them may have left.
+  func write(_ bytes: [UInt8], deadline: Deadline) throws(TransportError)
+
+  /// Ends the connection for both sides; whoever waits on it returns.
+  func interrupt()
+}
+
+extension ByteTransport {
+  /// At least one byte; none at the end of the stream.
+  public func read(deadline: Deadline) throws(TransportError) -> [UInt8] {
+    var buffer = [UInt8](repeating: 0, count: 16 << 10)
+    let result = buffer.withUnsafeMutableBytes { bytes -> Result<Int, TransportError> in
+      do throws(TransportError) {
+        return .success(try read(into: bytes, deadline: deadline))
+      } catch {
+        return .failure(error)
+      }
+    }
+    let count = try result.get()
+    buffer.removeSubrange(count...)
+    return buffer
+  }
+}
+
+/// Why a transport could not connect, read or write.
+public struct TransportError: Error, Hashable, CustomStringConvertible {
+  /// The deadline came first.
+  public let isTimeout: Bool
+  /// The peer has closed the connection under our hands.
+  public let isReset: Bool
+  /// What happened, to whom, and what can be done about it.
+  public let description: String
+
+  public init(isTimeout: Bool = false, isReset: Bool = false, _ description: String) {
+    self.isTimeout = isTimeout
+    self.isReset = isReset
+    self.description = description
+  }
+
+  public init(_ error: SystemError) {
+    self.init(
+      isTimeout: error.isTimeout, isReset: error.code == ECONNRESET, error.description)
+  }
+}
+
+/// Bytes over a socket, as they are.
+public final class SocketTransport: ByteTransport {
+  public let socket: StreamSocket
+
+  public init(_ socket: StreamSocket) {
+    self.socket = socket
+  }
+
+  public static func connect(
+    to endpoint: Endpoint, deadline: Deadline
+  ) throws(TransportError) -> SocketTransport {
+    do throws(SystemError) {
+      return SocketTransport(try StreamSocket.connect(to: endpoint, deadline: deadline))
+    } catch {
+      throw TransportError(error)
+    }
+  }
+
+  public var peer: String { socket.peer }
+
+  public func read(
+    into buffer: UnsafeMutableRawBufferPointer, deadline: Deadline
+  ) throws(TransportError) -> Int {
+    do throws(SystemError) {
+      return try socket.read(into: buffer, deadline: deadline)
+    } catch {
+      throw TransportError(error)
+    }
+  }
+
+  public func write(_ bytes: [UInt8], deadline: Deadline) throws(TransportError) {
+    do throws(SystemError) {
+      try socket.write(bytes, deadline: deadline)
+    } catch {
+      throw TransportError(error)
+    }
+  }
+
+  public func interrupt() { socket.interrupt() }
+}

@@ -1,0 +1,185 @@
+import DICOM
+import Platform
+import Synchronization
+
+/// Where the bytes of stored objects are.
+public protocol StoredObjects: Sendable {
+  /// The files of objects of a study; what is not there any more is left out.
+  func storedInstances(of study: UID, _ objects: [UID]) throws -> [StoredInstance]
+}
+
+/// A recipient reached over DIMSE: C-STORE (PS3.4 annex B) of objects as they are stored, never
+/// converted: a presentation context for each SOP class in each transfer syntax they have.
+public final class DIMSERecipient: ImageRecipient {
+  public struct Options: Sendable, Hashable {
+    public var name: String
+    public var address: PeerAddress
+    public var timeouts: AssociationTimeouts
+    public var maximumPDULength: UInt32
+
+    public init(
+      name: String, address: PeerAddress, timeouts: AssociationTimeouts = AssociationTimeouts(),
+      maximumPDULength: UInt32 = 256 * 1024
+    ) {
+      self.name = name
+      self.address = address
+      self.timeouts = timeouts
+      self.maximumPDULength = maximumPDULength
+    }
+  }
+
+  public let options: Options
+  private let archive: any StoredObjects
+  public var name: String { options.name }
+
+  /// Objects looked up and sent on one association: a study of any size takes no more memory.
+  static let objectsAtOnce = 1000
+
+  public init(_ options: Options, archive: any StoredObjects) {
+    self.options = options
+    self.archive = archive
+  }
+
+  public func send(
+    _ study: UID, _ objects: [ImageObject], priority: Priority, stop: Gate,
+    acknowledged: (UID, SendOutcome) -> Void
+  ) throws(ImageRecipientError) {
+    var rest = objects[...]
+    while !rest.isEmpty {
+      let group = rest.prefix(Self.objectsAtOnce).map(\.sopInstance)
+      rest = rest.dropFirst(group.count)
+      let instances: [StoredInstance]
+      do {
+        instances = try archive.storedInstances(of: study, group)
+      } catch {
+        throw ImageRecipientError(text: "the archive's index: \(error)")
+      }
+      let found = Set(instances.map(\.sopInstance))
+      for uid in group where !found.contains(uid) {
+        acknowledged(uid, .failed(0x0112, "it is not in the archive any more"))
+      }
+      for batch in Self.batches(instances) {
+        try send(batch, priority, stop, acknowledged)
+      }
+    }
+  }
+
+  private struct Kind: Hashable {
+    var sopClass: UID
+    var transferSyntax: TransferSyntax
+  }
+
+  /// As many kinds of objects as an association has contexts for, in the order they are stored.
+  private static func batches(_ instances: [StoredInstance]) -> [[StoredInstance]] {
+    var batches: [[StoredInstance]] = []
+    var kinds: Set<Kind> = []
+    for instance in instances {
+      let kind = Kind(sopClass: instance.sopClass, transferSyntax: instance.transferSyntax)
+      if batches.isEmpty
+        || (!kinds.contains(kind) && kinds.count == Association.mostContexts)
+      {
+        batches.append([])
+        kinds = []
+      }
+      kinds.insert(kind)
+      batches[batches.count - 1].append(instance)
+    }
+    return batches
+  }
+
+  private func send(
+    _ instances: [StoredInstance], _ priority: Priority, _ stop: Gate,
+    _ acknowledged: (UID, SendOutcome) -> Void
+  ) throws(ImageRecipientError) {
+    if stop.isOpen { throw Self.stopped }
+    var contexts: [ProposedContext] = []
+    for instance in instances {
+      let context = ProposedContext(instance.sopClass, [instance.transferSyntax])
+      if !contexts.contains(context) { contexts.append(context) }
+    }
+    let association: Association
+    do throws(AssociationError) {
+      association = try Association.request(
+        to: options.address, contexts: contexts, timeouts: options.timeouts,
+        maximumPDULength: options.maximumPDULength)
+    } catch {
+      throw failure(error, stop)
+    }
+    // A stop must not wait for a peer that has gone to sleep over an object.
+    let watch = Watch(association, stop)
+    defer { watch.end() }
+    let urgency: Command.Priority = priority == .stat ? .high : .medium
+    for instance in instances {
+      if stop.isOpen {
+        association.abort()
+        throw Self.stopped
+      }
+      let result: OperationResult
+      do throws(AssociationError) {
+        result = try association.store(instance, priority: urgency)
+      } catch {
+        switch error {
+        case .noAcceptedContext:
+          acknowledged(
+            instance.sopInstance,
+            .refused(
+              0x0122,
+              "\(name) does not take \(instance.sopClass) in \(instance.transferSyntax)"))
+          continue
+        case .unreadable(let cause) where association.isOpen:
+          acknowledged(instance.sopInstance, .failed(0x0110, "the archive's file: \(cause.name)"))
+          continue
+        default: throw failure(error, stop)
+        }
+      }
+      acknowledged(instance.sopInstance, Self.outcome(result.status))
+    }
+    do throws(AssociationError) { try association.release() } catch { association.abort() }
+  }
+
+  /// PS3.4 table B.2-1: A7xx passes, A9xx and Cxxx stay; what is there already is there.
+  static func outcome(_ status: DIMSEStatus) -> SendOutcome {
+    let value = status.rawValue
+    switch value {
+    case 0, 0x0111: return .stored
+    case 0xB000, 0xB006, 0xB007: return .storedWithWarning(value)
+    case 0xA700...0xA7FF, 0x0110, 0x0213: return .failed(value, "\(status)")
+    default:
+      return status.isWarning ? .storedWithWarning(value) : .refused(value, "\(status)")
+    }
+  }
+
+  private static let stopped = ImageRecipientError(text: "interrupted", isStopped: true)
+
+  private func failure(_ error: AssociationError, _ stop: Gate) -> ImageRecipientError {
+    if stop.isOpen { return Self.stopped }
+    let text = "\(name) (\(options.address)): \(error)"
+    switch error {
+    case .cannotConnect, .timedOut: return ImageRecipientError(text: text, isPeerDown: true)
+    case .rejected(let rejection):
+      return ImageRecipientError(
+        text: text, isPeerDown: rejection.isTransient, isPermanent: !rejection.isTransient)
+    case .notEncodable: return ImageRecipientError(text: text, isPermanent: true)
+    default: return ImageRecipientError(text: text)
+    }
+  }
+}
+
+/// Interrupts an association when a gate opens.
+private final class Watch: Sendable {
+  private let isOver = Gate()
+
+  init(_ association: Association, _ stop: Gate) {
+    let isOver = self.isOver
+    WorkThread.start("send-watch") {
+      while !isOver.wait(until: .after(.milliseconds(200))) {
+        guard stop.isOpen else { continue }
+        // What is between two objects ends by itself.
+        if !isOver.wait(until: .after(.milliseconds(300))) { association.interrupt() }
+        return
+      }
+    }
+  }
+
+  func end() { isOver.open() }
+}

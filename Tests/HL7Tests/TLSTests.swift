@@ -1,0 +1,293 @@
+import Glibc
+import Platform
+import TLS
+import Testing
+import TestSupport
+
+@testable import HL7
+
+/// A certificate authority of the test's own.
+private final class Authority {
+  let directory = try! TemporaryDirectory()
+  var file: String { directory.file("ca.pem") }
+
+  init() throws {
+    try openssl(
+      "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+      "-keyout", directory.file("ca.key"), "-out", file, "-days", "2", "-subj", "/CN=Test authority"
+    )
+  }
+
+  /// A certificate for a name, and its key.
+  func issue(
+    _ name: String, notAfter: String = "491231235959Z"
+  ) throws -> (certificate: String, key: String) {
+    let key = directory.file("\(name).key")
+    let request = directory.file("\(name).csr")
+    let certificate = directory.file("\(name).pem")
+    try openssl(
+      "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+      "-out", request, "-subj", "/CN=\(name)")
+    try directory.write(
+      """
+      [ca]
+      default_ca = own
+      [own]
+      new_certs_dir = \(directory.path)
+      database = \(directory.file("index"))
+      rand_serial = yes
+      default_md = sha256
+      policy = any
+      x509_extensions = names
+      [any]
+      commonName = supplied
+      [names]
+      subjectAltName = \(name.first!.isNumber ? "IP" : "DNS"):\(name)
+
+      """, to: "ca.conf")
+    try directory.write("", to: "index")
+    try openssl(
+      "ca", "-batch", "-notext", "-config", directory.file("ca.conf"), "-cert", file, "-keyfile",
+      directory.file("ca.key"), "-in", request, "-out", certificate, "-startdate", "200101000000Z",
+      "-enddate", notAfter)
+    return (certificate, key)
+  }
+
+  private func openssl(_ arguments: String...) throws {
+    let result = try ChildProcess.run("openssl", arguments)
+    try #require(result.status == 0, "\(result.output)")
+  }
+}
+
+@Suite(.serialized) struct TLSTests {
+  private var soon: Deadline { .after(.seconds(20)) }
+  private let message = Array("MSH|^~\\&|A|B|C|D|2026||ORM^O01|M1|P|2.3.1\r".utf8)
+
+  private func connect(
+    _ server: HL7Server, host: String = "127.0.0.1", _ options: TLSOptions
+  ) throws -> MLLPConnection {
+    MLLPConnection(
+      try TLSTransport.connect(
+        host: host, port: server.port, options: options, deadline: soon))
+  }
+
+  /// What is said where no connection comes about.
+  private func refusal(
+    _ server: HL7Server, host: String = "127.0.0.1", _ options: TLSOptions
+  ) -> String {
+    let error = #expect(throws: TransportError.self) {
+      _ = try connect(server, host: host, options)
+    }
+    #expect(error?.isTimeout == false)
+    return error?.description ?? ""
+  }
+
+  @Test(
+    "messages go over TLS to the right host, and to nobody else",
+    .needs(.python("hl7"), .program("openssl")))
+  func hosts() throws {
+    let authority = try Authority()
+    let own = try authority.issue("127.0.0.1")
+    let server = try HL7Server(tls: (own.certificate, own.key, nil))
+    let trusting = TLSOptions(trustedCertificates: authority.file)
+    let connection = try connect(server, trusting)
+    for _ in 0..<3 {
+      let answer = try connection.exchange(message, deadline: soon)
+      #expect(try Acknowledgement(HL7Message(parsing: answer))?.code == "AA")
+    }
+    // Large enough for several records and full buffers.
+    let large = message + Array("NTE|||".utf8) + [UInt8](repeating: 0x41, count: 5 << 20)
+    #expect(try !connection.exchange(large, deadline: soon).isEmpty)
+    #expect(try server.received.count == 4)
+
+    let wrongHost = refusal(server, host: "localhost", trusting)
+    #expect(wrongHost.contains("is for another name: use the name in the certificate"))
+    let untrusted = refusal(server, TLSOptions())
+    #expect(untrusted.contains("put that authority's certificate into the system's trust store"))
+    let other = try Authority()
+    let otherTrust = refusal(server, TLSOptions(trustedCertificates: other.file))
+    #expect(otherTrust.contains("put that authority's certificate into \(other.file)"))
+    let missing = refusal(server, TLSOptions(trustedCertificates: "/nonexistent/ca.pem"))
+    #expect(missing.contains("/nonexistent/ca.pem") && missing.contains("ENOENT"))
+    let noPEM = refusal(server, TLSOptions(trustedCertificates: own.key))
+    #expect(noPEM.contains("has to be PEM"), "\(noPEM)")
+    #expect(refusal(server, host: "https://a", trusting).contains("not a host name"))
+    #expect(try server.received.count == 4)
+  }
+
+  @Test("an expired certificate is told as that", .needs(.python("hl7"), .program("openssl")))
+  func expired() throws {
+    let authority = try Authority()
+    let own = try authority.issue("127.0.0.1", notAfter: "210101000000Z")
+    let server = try HL7Server(tls: (own.certificate, own.key, nil))
+    let text = refusal(server, TLSOptions(trustedCertificates: authority.file))
+    #expect(text.contains("has expired: it has to be renewed there"), "\(text)")
+  }
+
+  @Test(
+    "a peer that demands a certificate gets ours, or we are told that it wants one",
+    .needs(.python("hl7"), .program("openssl")))
+  func clientCertificates() throws {
+    let authority = try Authority()
+    let own = try authority.issue("127.0.0.1")
+    let client = try authority.issue("syncd")
+    let server = try HL7Server(tls: (own.certificate, own.key, authority.file))
+    var options = TLSOptions(
+      trustedCertificates: authority.file, certificate: client.certificate, key: client.key)
+    let connection = try connect(server, options)
+    #expect(
+      try Acknowledgement(HL7Message(parsing: connection.exchange(message, deadline: soon)))?.code
+        == "AA")
+
+    // TLS 1.3 refuses after the handshake: connecting, sending or reading tells.
+    func failure(_ options: TLSOptions) -> String {
+      let error = #expect(throws: (any Error).self) {
+        _ = try connect(server, options).exchange(message, deadline: soon)
+      }
+      return error.map { "\($0)" } ?? ""
+    }
+    let without = failure(TLSOptions(trustedCertificates: authority.file))
+    #expect(without.contains("may demand a certificate of ours"), "\(without)")
+    let others = try Authority()
+    let stranger = try others.issue("syncd")
+    options.certificate = stranger.certificate
+    options.key = stranger.key
+    let strange = failure(options)
+    #expect(strange.contains("not accept our certificate: it has to trust"), "\(strange)")
+    options.key = client.key
+    let unmatched = failure(options)
+    #expect(unmatched.contains("belong together"), "\(unmatched)")
+    #expect(try server.received.count == 1)
+  }
+
+  @Test(
+    "a port without TLS, nobody there, and nobody who answers",
+    .needs(.python("hl7"), .program("openssl")))
+  func noTLS() throws {
+    let listener = try ListeningSocket(on: .tcp(host: "127.0.0.1", port: 0))
+    let plain = MLLPServer(on: listener) { message, _ in message }
+    plain.start()
+    defer { plain.stop(deadline: soon) }
+    let closing = #expect(throws: TransportError.self) {
+      _ = try TLSTransport.connect(host: "127.0.0.1", port: listener.port, deadline: soon)
+    }
+    #expect(closing?.description.contains("check that it speaks TLS on that port") == true)
+    let free = try freePort()
+    let nobody = #expect(throws: TransportError.self) {
+      _ = try TLSTransport.connect(host: "127.0.0.1", port: free, deadline: soon)
+    }
+    #expect(nobody?.description.contains("check that it listens there") == true)
+    // The kernel accepts for it, and that is all that happens.
+    let mute = try ListeningSocket(on: .tcp(host: "127.0.0.1", port: 0))
+    let late = #expect(throws: TransportError.self) {
+      _ = try TLSTransport.connect(
+        host: "127.0.0.1", port: mute.port, deadline: .after(.milliseconds(100)))
+    }
+    #expect(late?.isTimeout == true)
+    #expect(late?.description.contains("check that it speaks TLS on that port") == true)
+  }
+
+  @Test(
+    "a wait for an answer has its deadline, can be interrupted, and sees the peer close",
+    .needs(.python("hl7"), .program("openssl")))
+  func waiting() throws {
+    let authority = try Authority()
+    let own = try authority.issue("127.0.0.1")
+    let server = try HL7Server(rules: ["*=silent+silent+AA"], tls: (own.certificate, own.key, nil))
+    let options = TLSOptions(trustedCertificates: authority.file)
+    #expect(throws: MLLPError.timedOut) {
+      try connect(server, options).exchange(message, deadline: .after(.milliseconds(300)))
+    }
+    let connection = try connect(server, options)
+    let outcome = Monitor(MLLPError?.none)
+    let thread = WorkThread.start("exchange") { [message, soon] in
+      do throws(MLLPError) {
+        _ = try connection.exchange(message, deadline: soon)
+      } catch {
+        outcome.update { [error] in $0 = error }
+      }
+    }
+    #expect(try waitUntil(soon) { try server.received.count == 2 })
+    connection.interrupt()
+    #expect(thread.join(until: soon))
+    #expect(outcome.read { $0?.isNothingSent } == false)
+
+    let kept = try connect(server, options)
+    _ = try kept.exchange(message, deadline: soon)
+    server.process.kill(9)
+    _ = server.process.wait(deadline: soon)
+    let stale = #expect(throws: MLLPError.self) { try kept.exchange(message, deadline: soon) }
+    #expect(stale == .stale)
+  }
+
+  @Test("openssl's own server gets the bytes", .needs(.program("openssl")))
+  func opensslServer() throws {
+    let authority = try Authority()
+    let own = try authority.issue("localhost")
+    let port = try freePort()
+    let server = try ChildProcess(
+      "openssl",
+      [
+        "s_server", "-accept", "\(port)", "-cert", own.certificate, "-key", own.key, "-quiet",
+        "-tls1_2",
+      ], keepInputOpen: true)
+    defer { server.stop() }
+    let transport = try #require(
+      waitForTransport(port, TLSOptions(trustedCertificates: authority.file), server))
+    let connection = MLLPConnection(transport)
+    WorkThread.start("answer") {
+      guard server.waitForOutput("M1|P|2.3.1") else { return }
+      server.write(MLLPFramer.framed(Array("an answer".utf8)))
+    }
+    #expect(try connection.exchange(message, deadline: soon) == Array("an answer".utf8))
+    #expect(server.standardOutputBytes == MLLPFramer.framed(message))
+  }
+
+  @Test(
+    "openssl's own server says why it refuses a certificate, or the lack of one",
+    .needs(.program("openssl")), arguments: ["-tls1_2", "-tls1_3"])
+  func alerts(version: String) throws {
+    let authority = try Authority()
+    let others = try Authority()
+    let own = try authority.issue("127.0.0.1")
+    let stranger = try others.issue("syncd")
+    let port = try freePort()
+    let server = try ChildProcess(
+      "openssl",
+      [
+        "s_server", "-accept", "\(port)", "-cert", own.certificate, "-key", own.key, "-quiet",
+        version, "-CAfile", authority.file, "-Verify", "1", "-verify_return_error",
+      ], keepInputOpen: true)
+    defer { server.stop() }
+    #expect(
+      waitUntil(soon) {
+        (try? StreamSocket.connect(to: .tcp(host: "127.0.0.1", port: port), deadline: soon)) != nil
+      })
+    func failure(_ options: TLSOptions) -> String {
+      let error = #expect(throws: (any Error).self) {
+        let transport = try TLSTransport.connect(
+          host: "127.0.0.1", port: port, options: options, deadline: soon)
+        _ = try MLLPConnection(transport).exchange(message, deadline: soon)
+      }
+      return error.map { "\($0)" } ?? ""
+    }
+    let without = failure(TLSOptions(trustedCertificates: authority.file))
+    #expect(without.contains("may demand a certificate of ours"), "\(without)")
+    let strange = failure(
+      TLSOptions(
+        trustedCertificates: authority.file, certificate: stranger.certificate, key: stranger.key))
+    #expect(strange.contains("not accept our certificate: it has to trust"), "\(strange)")
+  }
+
+  private func waitForTransport(
+    _ port: UInt16, _ options: TLSOptions, _ server: ChildProcess
+  ) -> TLSTransport? {
+    var transport: TLSTransport?
+    _ = waitUntil(soon) {
+      transport = try? TLSTransport.connect(
+        host: "localhost", port: port, options: options, deadline: soon)
+      return transport != nil || !server.isRunning
+    }
+    return transport
+  }
+}

@@ -31,6 +31,7 @@ let package = Package(
     .target(name: "TOML", swiftSettings: strict),
     .target(name: "DICOM", dependencies: ["Platform"], swiftSettings: strict),
     .target(name: "TLS", dependencies: ["Platform", "CCurl"], swiftSettings: strict),
+    .target(name: "HTTP", dependencies: ["Platform", "TLS", "CCurl"], swiftSettings: strict),
     .target(name: "HL7", dependencies: ["Platform"], swiftSettings: strict),
     .target(name: "Varlink", dependencies: ["Platform", "JSON"], swiftSettings: strict),
 
@@ -38,11 +39,12 @@ let package = Package(
     .target(
       name: "SyncCore",
       dependencies: [
-        "Platform", "CLinux", "JSON", "SQLite", "TOML", "DICOM", "HL7", "TLS", "Varlink",
+        "Platform", "CLinux", "JSON", "SQLite", "TOML", "DICOM", "HL7", "TLS", "HTTP", "Varlink",
       ],
       swiftSettings: strict),
     .executableTarget(
-      name: "syncd", dependencies: ["SyncCore", "Platform", "CLinux", "DICOM", "HL7", "Varlink"],
+      name: "syncd",
+      dependencies: ["SyncCore", "Platform", "CLinux", "DICOM", "HL7", "HTTP", "TLS", "Varlink"],
       swiftSettings: strict),
     .executableTarget(
       name: "syncctl", dependencies: ["SyncCore", "Varlink", "JSON", "Platform"],

@@ -29,3 +29,17 @@ static inline long ccurl_verify_result(CURL *handle) {
   (curl_easy_getinfo)(handle, CURLINFO_SSL_VERIFYRESULT, &found);
   return found;
 }
+
+typedef size_t (*ccurl_sink)(char *bytes, size_t size, size_t count, void *context);
+
+/// Where the body goes (CURLOPT_WRITEFUNCTION), and where the header lines go.
+static inline void ccurl_set_body_sink(CURL *handle, ccurl_sink sink, void *context) {
+  (curl_easy_setopt)(handle, CURLOPT_WRITEFUNCTION, sink);
+  (curl_easy_setopt)(handle, CURLOPT_WRITEDATA, context);
+}
+
+static inline long ccurl_response_status(CURL *handle) {
+  long found = 0;
+  (curl_easy_getinfo)(handle, CURLINFO_RESPONSE_CODE, &found);
+  return found;
+}

@@ -1,9 +1,11 @@
 import DICOM
 import Glibc
 import HL7
+import HTTP
 import Platform
 import SyncCore
 import Synchronization
+import TLS
 import Varlink
 
 /// The parts of the daemon put together: portal, archive, ledger, engine and sockets.
@@ -94,9 +96,43 @@ final class Daemon: Sendable {
       ])
     notifier.ready(status: statusText())
     startRefreshing()
+    startTakingOrders(configuration.orders)
     defer { shutDown() }
     try loop.run(engine)
     if let error = dispatchFailure.withLock({ $0 }) { throw error }
+  }
+
+  /// Takes the portal's orders where there is a portal to ask.
+  private func startTakingOrders(_ settings: Configuration.Orders) {
+    guard let url = settings.url else { return }
+    let tokenFile = settings.tokenFile
+    if let tokenFile, !Self.isPrivate(tokenFile) {
+      log.error(
+        "the portal's token is not used: its file is missing, or others may read it (chmod 600)",
+        ["file": tokenFile])
+    }
+    let client = HTTPClient(
+      tls: TLSOptions(
+        trustedCertificates: settings.authorities, certificate: settings.certificate,
+        key: settings.key)
+    ) {
+      // A token that others may read is none.
+      guard let tokenFile, Self.isPrivate(tokenFile),
+        let bytes = try? FileDescriptor.contents(of: tokenFile, atMost: 64 << 10)
+      else { return nil }
+      return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).first
+        .map(String.init)
+    }
+    OrderPoller(
+      source: HTTPOrderSource(base: url, client: client),
+      desk: { [self] in desk.withLock { $0 } }, access: accessLog, deliveryPath: deliveryPath,
+      interval: settings.interval, log: log, stop: dispatch.stopGate
+    ).start()
+  }
+
+  private static func isPrivate(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & 0o077 == 0
   }
 
   /// The dispatcher on its own thread. When its ledger can no longer be relied upon the daemon
@@ -407,6 +443,7 @@ final class Daemon: Sendable {
     if fixed.archive != new.archive { needsRestart.append("archive") }
     if fixed.control != new.control { needsRestart.append("control") }
     if fixed.inbound != new.inbound { needsRestart.append("inbound") }
+    if fixed.orders != new.orders { needsRestart.append("orders") }
     if fixed.log.format != new.log.format { needsRestart.append("log.format") }
     return (applied, needsRestart)
   }

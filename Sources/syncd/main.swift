@@ -125,6 +125,11 @@ do {
   }
   try daemon.run()
   exit(0)
+} catch let error as AccessLogError {
+  say("syncd: \(error)\n")
+  // A broken log is for a person to look at: starting again and again helps nobody.
+  if case .broken = error { exit(78) }
+  exit(1)
 } catch {
   say("syncd: \(error)\n")
   exit(1)

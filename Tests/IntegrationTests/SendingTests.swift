@@ -21,7 +21,8 @@ private struct SendingWorld {
   ///   - reviewer: the peer that orders go to, with its rules.
   init(
     recipient: ApplicationEntityAddress, reviewer: HL7Server, ris: HL7Server? = nil,
-    profile: String = "orm-2.3.1", encoding: String = "8859/1", retry: String = "9x1s"
+    profile: String = "orm-2.3.1", encoding: String = "8859/1", retry: String = "9x1s",
+    extra: String = ""
   ) throws {
     studies = try NumberedStudies(images(in: "77654033") + images(in: "98892003"))
     let port = try freePort()
@@ -71,6 +72,7 @@ private struct SendingWorld {
         label = "CT"
         parent = "tmc"
         destination = "ahei"
+        \(extra)
         """)
   }
 
@@ -249,6 +251,63 @@ struct SendingTests {
       try world.daemon.syncctl(["resend", "A1"])
       try world.wait("A1", "sent")
       #expect(try Set(reviewer.received.map(\.controlID)).count == 2)
+    }
+  }
+
+  @Test(
+    "orders of the portal are taken over HTTP, and it is told what becomes of them",
+    .needs(.program("dcmqrscp"), .program("storescp"), .python("pydicom"), .python("hl7")))
+  func portalOrders() async throws {
+    try await offPool {
+      let folder = try TemporaryDirectory()
+      let orders = try folder.write("[]", to: "orders.json")
+      let told = try folder.write("", to: "told.jsonl")
+      let token = try folder.write("secret\n", to: "token")
+      #expect(chmod(token, 0o600) == 0)
+      let portal = try ChildProcess(
+        Peers.python,
+        [
+          "-u", Peers.packageRoot + "/Tests/Scripts/portal-orders.py", orders, told, "--fault",
+          "500", "--fault", "garbage", "--fault", "cut", "--fault", "redirect", "--fault", "total",
+        ])
+      defer { portal.kill(9) }
+      try #require(portal.waitForOutput("\n"))
+      let port = portal.standardOutput.split(separator: "\n")[0]
+      let recipient = try StorescpServer(aeTitle: "AHEIPACS")
+      let world = try SendingWorld(
+        recipient: recipient.address, reviewer: try HL7Server(.hl7),
+        extra: """
+          [orders]
+          url = "http://127.0.0.1:\(port)"
+          token_file = "\(token)"
+          interval = "300ms"
+          """)
+      try world.ready()
+      let number = world.numbers[0]
+      _ = try folder.write(
+        """
+        [{"id": "P 1", "examination": {"system": "SECTRA", "number": "\(number)"},
+          "recipient": "tmc-ct", "priority": "stat", "orderedBy": "anna"},
+         {"id": "P2", "examination": {"number": "SE404"}, "recipient": "tmc-ct"},
+         {"id": "P3", "examination": {"number": "\(number)"}, "recipient": "nowhere"}]
+        """, to: "orders.json")
+      func states(_ id: String) throws -> [String] {
+        try folder.read("told.jsonl").split(separator: 0x0A).compactMap {
+          let line = try JSONValue.parse(Array($0))
+          return line["id"]?.stringValue == id ? line["state"]?.stringValue : nil
+        }
+      }
+      let isDone = try waitUntil(.after(.seconds(60))) {
+        try states("P%201").last == "sent" && states("P2") == ["refused"]
+          && states("P3") == ["refused"]
+      }
+      let record = String(decoding: try folder.read("told.jsonl"), as: UTF8.self)
+      #expect(isDone, "\(record)\n\(world.daemon.log.suffix(3000))")
+      #expect(record.contains("syncctl sync") && record.contains("[[recipient]]"))
+      #expect(try world.answer(number, id: "R1").standardOutput.contains("MSA|AA|R1"))
+      #expect(try waitUntil(.after(.seconds(30))) { try states("P%201").last == "answered" })
+      // Once, however often it is listed.
+      #expect(try world.daemon.syncctl(["sent"]).count == 1)
     }
   }
 

@@ -18,6 +18,7 @@ public struct Configuration: Hashable, Sendable {
   public var lists: [List] = []
   public var sending = Sending()
   public var inbound = Inbound()
+  public var orders = Orders()
   public var hl7Interfaces: [HL7Interface] = []
   public var destinations: [Destination] = []
   public var origins: [Origin] = []

@@ -27,6 +27,20 @@ extension Configuration {
     public init() {}
   }
 
+  /// The portal's orders over HTTP; none where there is no address.
+  public struct Orders: Hashable, Sendable {
+    /// `https://portal.example.org/api`.
+    public var url: String?
+    /// A file with the bearer token, of mode 0600.
+    public var tokenFile: String?
+    public var interval: Duration = .seconds(15)
+    public var authorities: String?
+    public var certificate: String?
+    public var key: String?
+
+    public init() {}
+  }
+
   /// Where answers and statuses come in: an MLLP listener.
   public struct Inbound: Hashable, Sendable {
     public var isEnabled = false

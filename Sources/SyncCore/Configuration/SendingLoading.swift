@@ -6,6 +6,7 @@ extension Configuration {
   mutating func readSending(_ root: TableReader) {
     readSendingTable(root.table("sending"))
     readInbound(root.table("inbound"))
+    readOrders(root.table("orders"))
     readHL7Interfaces(root.tables("hl7"))
     readDestinations(root.tables("destination"))
     readOrigins(root.tables("origin"))
@@ -64,6 +65,26 @@ extension Configuration {
       inbound.listen == archive.listen
     {
       table.fault("port", "is the same as archive.port at the same address")
+    }
+    table.finish()
+  }
+
+  private mutating func readOrders(_ table: TableReader) {
+    orders.url = table.optionalString("url") { text in
+      let isRight =
+        text.hasPrefix("https://") || text.hasPrefix("http://127.0.0.1")
+        || text.hasPrefix("http://localhost")
+      return isRight && !text.utf8.contains { $0 <= 0x20 || $0 == 0x3F || $0 == 0x23 }
+        ? nil : "an address beginning with https:// (http:// for this machine only), without ? or #"
+    }
+    orders.tokenFile = table.optionalString("token_file", check: Check.path)
+    orders.interval = table.duration(
+      "interval", orders.interval, .milliseconds(100)...(.seconds(3600)))
+    orders.authorities = table.optionalString("authorities", check: Check.path)
+    orders.certificate = table.optionalString("certificate", check: Check.path)
+    orders.key = table.optionalString("key", check: Check.path)
+    if orders.key != nil, orders.certificate == nil {
+      table.fault("key", "needs its certificate as well")
     }
     table.finish()
   }

@@ -68,6 +68,8 @@ public struct SendOrder: Hashable, Sendable {
   public var forced: String?
   /// It has been sent and recalled before.
   public var previouslySent = false
+  /// The portal's id of the order; nil where it was ordered here.
+  public var portalID: String?
   /// The user who ordered it, and for whom.
   public var orderedBy: String
 

@@ -50,8 +50,8 @@ public final class DeliveryLedger {
       INSERT INTO assignment (kind, system, number, referral, study_uid, patient_id, patient_name,
         birth_date, sex, care_unit, modality, description, scheduled, list, flag, source,
         recipient, destination, origin, orders, review, priority, message, priors, forced,
-        previously_sent, ordered_by, ordered_at, phase, changed)
-      VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+        previously_sent, ordered_by, ordered_at, phase, changed, portal_id)
+      VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
       """,
       order.kind.rawValue, key.system, key.number, facts.referral, facts.studyUID,
       facts.patientID, facts.patientName, facts.birthDate, facts.sex, facts.careUnit,
@@ -59,7 +59,7 @@ public final class DeliveryLedger {
       order.recipient, order.destination, origin, orders, order.review.rawValue,
       order.priority.rawValue, order.message, Self.encode(order.priors), order.forced,
       order.previouslySent, order.orderedBy, now.milliseconds, machine.phase.rawValue,
-      now.milliseconds)
+      now.milliseconds, order.portalID)
     return Int64(try database.count("SELECT last_insert_rowid()"))
   }
 

@@ -98,6 +98,21 @@ public final class DeliveryReader {
     try DeliveryRows.assignment(database, id)
   }
 
+  /// The assignment that an order of the portal has become.
+  public func assignment(portalID: String) throws -> Int64? {
+    try database.first("SELECT id FROM assignment WHERE portal_id = ?", portalID) { row in
+      row.integer(0)
+    }
+  }
+
+  /// The portal's assignments that are under way or have ended within a day, newest first.
+  public func fromPortal(limit: Int) throws -> [AssignmentRecord] {
+    let since = WallTime.now.milliseconds - 86_400_000
+    return try DeliveryRows.assignments(
+      database, where: "portal_id IS NOT NULL AND (ended = 0 OR ended_at > ?)",
+      [.integer(since)], limit: limit)
+  }
+
   public func wasRecalled(_ key: ExaminationKey, recipient: String) throws -> Bool {
     try database.count(
       """

@@ -8,7 +8,7 @@ enum DeliveryRows {
     care_unit, modality, description, scheduled, list, flag, source, recipient, destination,
     origin, orders, review, priority, message, priors, forced, previously_sent, ordered_by,
     ordered_at, answer, answers, cancelled, held, delivered, disclosed, supplementable, changed,
-    ended_at
+    ended_at, portal_id
     """
 
   private static let jobColumns = """
@@ -92,6 +92,7 @@ enum DeliveryRows {
     order.priors = DeliveryLedger.decodePriors(row.optionalText(24))
     order.forced = row.optionalText(25)
     order.previouslySent = row.bool(26)
+    order.portalID = row.optionalText(38)
     let origin = row.optionalText(19)
     let orders = row.optionalText(20)
     let shape = AssignmentMachine.Shape(

@@ -137,7 +137,14 @@ enum DeliverySchema {
           INSERT INTO tally VALUES ('held', '1', NEW.held - OLD.held)
             ON CONFLICT DO UPDATE SET count = count + NEW.held - OLD.held;
         END;
-        """)
+        """),
+      Migration(
+        "orders of the portal",
+        """
+        ALTER TABLE assignment ADD COLUMN portal_id TEXT;
+        CREATE UNIQUE INDEX assignment_portal ON assignment (portal_id)
+          WHERE portal_id IS NOT NULL;
+        """),
     ]
   }
 }

@@ -18,6 +18,8 @@ public final class OrderDesk: Sendable {
     public var force: String?
     public var recipientNotified = false
     public var isDryRun = false
+    /// The portal's id of the order.
+    public var portalID: String?
     public var by: String
 
     public init(examinations: [(number: String, system: String?)], recipient: String, by: String) {
@@ -213,6 +215,7 @@ public final class OrderDesk: Sendable {
     }
     order.forced = needsForce ? wish.force : nil
     order.previouslySent = facts.wasRecalled
+    order.portalID = wish.portalID
     return (order, entry.record.flag)
   }
 

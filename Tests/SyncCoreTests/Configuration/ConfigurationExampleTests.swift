@@ -65,6 +65,11 @@ struct ConfigurationExampleTests {
     list.source.maxAge = expected.cycle.interval * 2
     expected.lists = [list]
     expected.accessLog.directory = expected.accessLogDirectory
+    expected.orders.url = "https://portal.example.org/api"
+    expected.orders.tokenFile = "/etc/syncd/portal.token"
+    expected.orders.authorities = "/etc/syncd/portal-ca.pem"
+    expected.orders.certificate = "/etc/syncd/syncd.pem"
+    expected.orders.key = "/etc/syncd/syncd.key"
     expectSending(&expected)
     #expect(try Configuration.parse(bytes, file: "example") == expected)
   }

@@ -238,7 +238,7 @@ public final class Dispatcher: LoopBody {
     if let retryAt { return retryAt }
     var next = min(nextWatch, nextPrune)
     if let nextDue { next = min(next, clock.monotonic + max(.zero, nextDue - now)) }
-    for (outlet, state) in outlets {
+    for (outlet, state) in outlets where pauses[outlet.description] == nil && isOpen(state) {
       if let closedUntil = state.closedUntil, tally.jobs(outlet, .ready) > 0, state.running == 0 {
         next = min(next, closedUntil)
       }

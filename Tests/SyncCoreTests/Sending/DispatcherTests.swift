@@ -195,6 +195,39 @@ import Testing
     #expect(world.dispatcher.snapshot().failed == 0)
   }
 
+  @Test("A dead destination that is paused, too, gives no reason to wake up")
+  func deadAndPaused() throws {
+    let world = try DispatchSimulation()
+    world.store("SE1", objects: 1)
+    world.recipient.state.withLock { $0.isDown = true }
+    _ = world.order("SE1")
+    world.settle()
+    world.dispatcher.handle([
+      .pause(Outlet(.dicom, "ahei"), by: "tolvan", Answer<PauseAnswer>())
+    ])
+    world.pass(.seconds(3600))
+    #expect(world.dispatcher.nextDeadline > world.clock.monotonic)
+    let sends = world.recipient.state.withLock { $0.sends }
+    world.pass(.seconds(3600))
+    #expect(world.recipient.state.withLock { $0.sends } == sends)
+  }
+
+  @Test("A long ladder is charged rung by rung, however many tries have been made")
+  func longLadder() throws {
+    let world = try DispatchSimulation()
+    world.settings.outlets[Outlet(.dicom, "ahei")]!.retry = RetryLadder("100x1m")!
+    world.dispatcher.handle([
+      .reconfigure(world.settings, world.dispatcher.surroundings, Answer<Bool>())
+    ])
+    for number in 1...5 { world.store("SE\(number)", objects: 1) }
+    world.recipient.state.withLock { $0.isDown = true }
+    for number in 1...5 { _ = world.order("SE\(number)") }
+    world.pass(.seconds(80 * 60))
+    #expect(world.dispatcher.snapshot().failed == 0)
+    world.pass(.seconds(120 * 60))
+    #expect(world.dispatcher.snapshot().failed == 5)
+  }
+
   @Test("A recall after delivery releases at the origin and cancels at the recipient")
   func recall() throws {
     let world = try DispatchSimulation()

@@ -65,6 +65,9 @@ let package = Package(
       name: "toml-decoder", dependencies: ["TOML"], path: "Tests/toml-decoder",
       swiftSettings: strict),
     .executableTarget(
+      name: "hl7-roundtrip", dependencies: ["HL7"], path: "Tests/hl7-roundtrip",
+      swiftSettings: strict),
+    .executableTarget(
       name: "varlink-certification", dependencies: ["Varlink", "JSON", "Platform"],
       path: "Tests/varlink-certification", swiftSettings: strict),
     .testTarget(

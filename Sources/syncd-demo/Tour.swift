@@ -116,6 +116,7 @@ struct Tour {
 
       (syncctl lies beside syncd-demo, in .build/debug.) Ctrl-C ends everything.
       """)
+    fflush(nil)
     while true {
       try world.deliver()
       try Interruption.pause(milliseconds: 1000)

@@ -53,6 +53,8 @@ public struct SendGate: Sendable {
     public var listDoubt: String?
     /// The active assignment to the recipient.
     public var active: String?
+    /// It has been recalled, and has not left its list since: it has no flag.
+    public var isUnflagged = false
     /// It has been recalled from the recipient before.
     public var wasRecalled = false
 
@@ -168,7 +170,12 @@ public struct SendGate: Sendable {
             + "there: \(doubt)",
           remedy: "mend the list, then send again; or --force with a reason", canForce: true))
     }
-    if record.portalFlag != flag {
+    if facts.isUnflagged {
+      found.append(
+        Refusal(
+          .listed, "it was recalled, and has no flag until it has left its list and come back",
+          remedy: "take it from its list in \(record.key.system) and put it there again"))
+    } else if record.portalFlag != flag {
       found.append(
         Refusal(
           .listed,

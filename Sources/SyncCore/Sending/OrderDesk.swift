@@ -166,6 +166,7 @@ public final class OrderDesk: Sendable {
     result.system = key.system
     var facts = SendGate.Facts(record: entry.record, progress: entry.progress)
     facts.absences = hidden?.absences ?? 0
+    facts.isUnflagged = hidden?.isRecalled ?? false
     facts.listDoubt = entry.record.list.flatMap { doubts[$0] }
     let earlier = try ledgers.read { (_, reader) in
       (

@@ -46,6 +46,7 @@ struct SendGateTests {
       (.listed, false, Self.facts { $0.absences = 1 }),
       (.listed, false, Self.facts { $0.record.portalFlag = nil }),
       (.listed, false, Self.facts { $0.record.portalFlag = "another" }),
+      (.listed, false, Self.facts { $0.isUnflagged = true }),
       (.listFresh, true, Self.facts { $0.listDoubt = "the file is cut" }),
       (.status, false, Self.facts { $0.record.status = .started }),
       (.status, false, Self.facts { $0.record.status = .unknown }),

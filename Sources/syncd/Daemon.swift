@@ -243,6 +243,9 @@ final class Daemon: Sendable {
   }
 
   private func pruneAccessLog() {
+    // Kept elsewhere, in the journal, it proves that the log has not been made anew.
+    let head = accessLog.head
+    log.notice("access log", ["entries": "\(head.sequence)", "hash": head.hash])
     let keep = current.withLock { $0.configuration.accessLog.keep }
     do throws(AccessLogError) {
       let removed = try accessLog.prune(keep: keep, now: .now)

@@ -66,16 +66,25 @@ extension Configuration {
     {
       table.fault("port", "is the same as archive.port at the same address")
     }
+    let isLocal = ["127.0.0.1", "::1", "localhost"].contains(inbound.listen)
+    if inbound.isEnabled, !isLocal, inbound.allowFrom.isEmpty {
+      table.fault(
+        "allow_from", "missing: HL7 has no passwords, so who may connect must be said here")
+    }
     table.finish()
   }
 
   private mutating func readOrders(_ table: TableReader) {
     orders.url = table.optionalString("url") { text in
-      let isRight =
-        text.hasPrefix("https://") || text.hasPrefix("http://127.0.0.1")
-        || text.hasPrefix("http://localhost")
-      return isRight && !text.utf8.contains { $0 <= 0x20 || $0 == 0x3F || $0 == 0x23 }
-        ? nil : "an address beginning with https:// (http:// for this machine only), without ? or #"
+      let isLocal = ["http://127.0.0.1", "http://localhost", "http://[::1]"].contains { host in
+        let next = text.dropFirst(host.count).first
+        return text.hasPrefix(host) && (next == nil || next == ":" || next == "/")
+      }
+      let hasHost = text.hasPrefix("https://") && text.utf8.count > 8 || isLocal
+      let isClean = !text.utf8.contains { $0 <= 0x20 || $0 == 0x3F || $0 == 0x23 }
+      return hasHost && isClean
+        ? nil
+        : "an address beginning with https:// (http:// for this machine only), without ? or #"
     }
     orders.tokenFile = table.optionalString("token_file", check: Check.path)
     orders.interval = table.duration(

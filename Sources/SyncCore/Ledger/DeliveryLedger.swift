@@ -189,29 +189,40 @@ public final class DeliveryLedger {
     return running
   }
 
-  /// A try of everything that is ready at an endpoint is used up, since the endpoint as a whole
-  /// does not answer. Returns the jobs that have none left.
-  /// - Parameter pauses: by the number of tries made, that one included.
-  public func charge(
-    _ endpoint: Outlet, pauses: [Duration], reason: String, limit: Int, before: WallTime,
-    now: WallTime
-  ) throws -> [Int64] {
-    for (index, pause) in pauses.enumerated() {
-      let milliseconds = pause.wholeNanoseconds / 1_000_000
-      try database.execute(
-        """
-        UPDATE job SET state = 'waiting', tries = tries + 1, pause = ?1, next_attempt = ?2 + ?1,
-          reason = ?3, changed = ?2
-        WHERE id IN (SELECT id FROM job WHERE endpoint = ?4 AND state = 'ready' AND tries = ?5
-          AND changed < ?6 LIMIT ?7)
-        """, milliseconds, now.milliseconds, reason, endpoint.description, index,
-        before.milliseconds, limit)
-    }
-    return try database.rows(
+  /// The numbers of tries that the jobs ready at an outlet since before a moment have made.
+  public func tries(at endpoint: Outlet, before: WallTime) throws -> [Int] {
+    try database.rows(
       """
-      SELECT id FROM job WHERE endpoint = ? AND state = 'ready' AND tries >= ? AND changed < ?
+      SELECT DISTINCT tries FROM job WHERE endpoint = ? AND state = 'ready' AND changed < ?
+      """, endpoint.description, before.milliseconds
+    ) { $0.int(0) }
+  }
+
+  /// Jobs that are ready have used up a try without having been started: they wait for the next.
+  /// - Parameter tries: as made so far; only the jobs with as many.
+  public func charge(
+    _ endpoint: Outlet, tries: Int, pause: Duration, reason: String, limit: Int,
+    before: WallTime, now: WallTime
+  ) throws {
+    try database.execute(
+      """
+      UPDATE job SET state = 'waiting', tries = tries + 1, pause = ?1, next_attempt = ?2 + ?1,
+        reason = ?3, changed = ?2
+      WHERE id IN (SELECT id FROM job WHERE endpoint = ?4 AND state = 'ready' AND tries = ?5
+        AND changed < ?6 LIMIT ?7)
+      """, pause.wholeNanoseconds / 1_000_000, now.milliseconds, reason, endpoint.description,
+      tries, before.milliseconds, limit)
+  }
+
+  /// Jobs that are ready at an outlet since before a moment and have made so many tries.
+  public func ready(
+    at endpoint: Outlet, tries: Int, before: WallTime, limit: Int
+  ) throws -> [Int64] {
+    try database.rows(
+      """
+      SELECT id FROM job WHERE endpoint = ? AND state = 'ready' AND tries = ? AND changed < ?
       LIMIT ?
-      """, endpoint.description, pauses.count, before.milliseconds, limit
+      """, endpoint.description, tries, before.milliseconds, limit
     ) { $0.integer(0) }
   }
 

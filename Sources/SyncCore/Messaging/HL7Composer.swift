@@ -27,8 +27,7 @@ public struct HL7Composer: MessageComposer {
     }
     var draft = Draft(
       interface: interface, assignment: assignment, step: step, controlID: controlID, now: now,
-      facility: interface.receivingFacility.isEmpty
-        ? unit(assignment.order.recipient) ?? "" : interface.receivingFacility)
+      facility: unit(assignment.order.recipient) ?? interface.receivingFacility)
     if case .answer = step {
       guard let received else {
         throw MessageComposingError("the answer that was to be forwarded is not kept any more")

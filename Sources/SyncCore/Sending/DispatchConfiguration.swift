@@ -23,6 +23,11 @@ extension DispatchSettings {
         budget: interface.budget, retry: interface.retry,
         address: "\(interface.host):\(interface.port)")
     }
+    for recipient in configuration.recipients {
+      if let unit = configuration.resolvedRecipient(recipient.id)?.hsaID {
+        units[recipient.id] = unit
+      }
+    }
     for origin in configuration.origins { origins[origin.system] = origin.hl7 }
     prefetching = Set(configuration.lists.filter(\.prefetch).compactMap(\.peer))
     watchdog = configuration.sending.watchdog

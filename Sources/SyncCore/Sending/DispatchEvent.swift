@@ -167,6 +167,8 @@ public struct DispatchSettings: Sendable {
   public var prefetching: Set<String> = []
   /// The MSH-4 of those who answer for a destination; empty for anybody.
   public var facilities: [String: String] = [:]
+  /// The same by recipient, for those with an HSA-id: it comes first.
+  public var units: [String: String] = [:]
   public var watchdog: Duration = .seconds(4 * 3600)
   public var keepMessages: Duration = .seconds(30 * 86400)
   public var retention: Duration = .seconds(90 * 86400)

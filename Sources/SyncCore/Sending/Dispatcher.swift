@@ -203,6 +203,7 @@ public final class Dispatcher: LoopBody {
   }
 
   private func advance(_ now: WallTime) throws {
+    noteOpenings(now)
     if let due = nextDue, due <= now {
       let next = try ledger.promote(now)
       nextDue = next
@@ -238,7 +239,7 @@ public final class Dispatcher: LoopBody {
     if let retryAt { return retryAt }
     var next = min(nextWatch, nextPrune)
     if let nextDue { next = min(next, clock.monotonic + max(.zero, nextDue - now)) }
-    for (outlet, state) in outlets {
+    for (outlet, state) in outlets where pauses[outlet.description] == nil && isOpen(state) {
       if let closedUntil = state.closedUntil, tally.jobs(outlet, .ready) > 0, state.running == 0 {
         next = min(next, closedUntil)
       }
@@ -258,6 +259,8 @@ struct OutletState {
   /// While it does not answer: when one job may try it again.
   var closedUntil: MonotonicTime?
   var reason: String?
+  /// Since when something may go there; nil while it is paused or its window is closed.
+  var openSince: WallTime?
   /// It did not answer: what was ready before then has used up a try, as far as not yet recorded.
   var chargeBefore: WallTime?
 }
@@ -266,7 +269,10 @@ extension Dispatcher {
   func makeOutlets() {
     for (outlet, wanted) in settings.outlets {
       if outlets[outlet] == nil {
-        outlets[outlet] = OutletState(settings: wanted)
+        var state = OutletState(settings: wanted)
+        // Without a window there was nothing to wait for before the start either.
+        if wanted.window == nil { state.openSince = WallTime(milliseconds: 0) }
+        outlets[outlet] = state
       } else {
         outlets[outlet]!.settings = wanted
       }
@@ -296,12 +302,25 @@ extension Dispatcher {
     return .done
   }
 
+  /// Keeps since when each outlet has been open.
+  func noteOpenings(_ now: WallTime) {
+    for (outlet, state) in outlets {
+      if pauses[outlet.description] != nil || !isOpen(state) {
+        outlets[outlet]!.openSince = nil
+      } else if state.openSince == nil {
+        outlets[outlet]!.openSince = now
+      }
+    }
+  }
+
   /// Nothing stays orange for ever: what has not moved for so long has failed.
   func failStuck(_ now: WallTime) throws {
     let hours = DurationText.format(settings.watchdog)
     for (job, outlet) in try ledger.stuck(since: now - settings.watchdog, limit: 200) {
-      if pauses[outlet.description] != nil { continue }
-      if let state = outlets[outlet], !isOpen(state) { continue }
+      // What waited for a pause or a window to end has stood still by nobody's fault.
+      if let state = outlets[outlet] {
+        guard let since = state.openSince, since <= now - settings.watchdog else { continue }
+      }
       try fail(
         job, reason: "stuck: has not moved for \(hours)", owner: Owner.us, flag: nil, now)
     }

@@ -240,9 +240,9 @@ extension Dispatcher {
     var reasons: Set<String> = []
     var matching: [AssignmentRecord] = []
     for record in try ledger.candidates(number: number) {
-      if let wanted = settings.facilities[record.order.destination], !wanted.isEmpty,
-        wanted != message.facility
-      {
+      let unit =
+        settings.units[record.order.recipient] ?? settings.facilities[record.order.destination]
+      if let unit, !unit.isEmpty, unit != message.facility {
         reasons.insert("it comes from another unit than the examination was sent to")
         continue
       }

@@ -353,20 +353,22 @@ extension Dispatcher {
     guard let before = outlets[outlet]?.chargeBefore, let settings = outlets[outlet]?.settings
     else { return }
     let reason = outlets[outlet]?.reason ?? "no answer"
-    var pauses: [Duration] = []
-    while let pause = settings.retry.pause(after: pauses.count + 1), pauses.count < 50 {
-      pauses.append(pause)
+    var soonest: Duration?
+    for tries in try ledger.tries(at: outlet, before: before) {
+      // The one that has not been made counts.
+      if let pause = settings.retry.pause(after: tries + 1) {
+        try ledger.charge(
+          outlet, tries: tries, pause: pause, reason: "not tried: \(reason)", limit: 5000,
+          before: before, now: now)
+        soonest = min(soonest ?? pause, pause)
+      } else {
+        for id in try ledger.ready(at: outlet, tries: tries, before: before, limit: 500) {
+          try fail(
+            id, reason: "\(reason) (not tried again)", owner: Owner.recipient, flag: nil, now)
+        }
+      }
     }
-    let limit = 500
-    let exhausted = try ledger.charge(
-      outlet, pauses: pauses, reason: "not tried: \(reason)", limit: limit, before: before,
-      now: now)
-    for id in exhausted {
-      try fail(
-        id, reason: "\(reason) (not tried again)",
-        owner: Owner.recipient, flag: nil, now)
-    }
-    let next = now + (pauses.first ?? .zero)
+    let next = now + (soonest ?? .zero)
     let isDone = try ledger.ready(at: outlet, before: before) == 0
     afterCommit.append { [self] in
       plan(next)

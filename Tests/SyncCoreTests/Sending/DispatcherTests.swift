@@ -195,6 +195,72 @@ import Testing
     #expect(world.dispatcher.snapshot().failed == 0)
   }
 
+  @Test("What waited for a long pause to end, or for a window, is not stuck when it does")
+  func waitedForPause() throws {
+    let world = try DispatchSimulation()
+    for number in 1...3 { world.store("SE\(number)", objects: 1) }
+    world.settings.outlets[Outlet(.hl7, "ris")]!.budget = 1
+    // Closed for the next hours, whatever the zone of the machine.
+    let minute = TimeWindow.localMinute(world.clock.wall)
+    func text(_ minute: Int) -> String {
+      let minute = minute % 1440
+      let hour = minute / 60
+      return (hour < 10 ? "0" : "") + "\(hour):" + (minute % 60 < 10 ? "0" : "") + "\(minute % 60)"
+    }
+    world.settings.outlets[Outlet(.dicom, "ahei")]!.window = TimeWindow(
+      "\(text(minute + 480))-\(text(minute + 1200))")
+    world.dispatcher.handle([
+      .reconfigure(world.settings, world.dispatcher.surroundings, Answer<Bool>()),
+      .pause(Outlet(.hl7, "ris"), by: "tolvan", Answer<PauseAnswer>()),
+    ])
+    for number in 1...3 { _ = world.order("SE\(number)") }
+    world.pass(.seconds(7 * 3600))
+    #expect(world.recipient.stored.isEmpty)
+    world.pass(.seconds(9 * 3600))
+    #expect(world.recipient.stored.count == 3)
+    #expect(world.dispatcher.snapshot().failed == 0)
+    world.runner.hold("hl7-ris")
+    world.dispatcher.handle([.pause(Outlet(.hl7, "ris"), by: nil, Answer<PauseAnswer>())])
+    world.pass(.seconds(120))
+    #expect(world.dispatcher.snapshot().failed == 0)
+    world.runner.release()
+    world.pass(.seconds(60))
+    for id in 1...3 { #expect(try world.record(Int64(id)).machine.phase == .sent) }
+  }
+
+  @Test("A dead destination that is paused, too, gives no reason to wake up")
+  func deadAndPaused() throws {
+    let world = try DispatchSimulation()
+    world.store("SE1", objects: 1)
+    world.recipient.state.withLock { $0.isDown = true }
+    _ = world.order("SE1")
+    world.settle()
+    world.dispatcher.handle([
+      .pause(Outlet(.dicom, "ahei"), by: "tolvan", Answer<PauseAnswer>())
+    ])
+    world.pass(.seconds(3600))
+    #expect(world.dispatcher.nextDeadline > world.clock.monotonic)
+    let sends = world.recipient.state.withLock { $0.sends }
+    world.pass(.seconds(3600))
+    #expect(world.recipient.state.withLock { $0.sends } == sends)
+  }
+
+  @Test("A long ladder is charged rung by rung, however many tries have been made")
+  func longLadder() throws {
+    let world = try DispatchSimulation()
+    world.settings.outlets[Outlet(.dicom, "ahei")]!.retry = RetryLadder("100x1m")!
+    world.dispatcher.handle([
+      .reconfigure(world.settings, world.dispatcher.surroundings, Answer<Bool>())
+    ])
+    for number in 1...5 { world.store("SE\(number)", objects: 1) }
+    world.recipient.state.withLock { $0.isDown = true }
+    for number in 1...5 { _ = world.order("SE\(number)") }
+    world.pass(.seconds(80 * 60))
+    #expect(world.dispatcher.snapshot().failed == 0)
+    world.pass(.seconds(120 * 60))
+    #expect(world.dispatcher.snapshot().failed == 5)
+  }
+
   @Test("A recall after delivery releases at the origin and cancels at the recipient")
   func recall() throws {
     let world = try DispatchSimulation()

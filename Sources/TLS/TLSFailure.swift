@@ -2,25 +2,37 @@ import CCurl
 import Platform
 
 /// A failure of libcurl's, and what it means to whoever keeps the connection's settings.
-struct TLSFailure: Error {
-  let code: CURLcode
+package struct TLSFailure: Error {
+  package let code: CURLcode
   /// OpenSSL's X509_V_ERR_* about the certificate's chain.
-  let verification: Int
+  package let verification: Int
   /// In libcurl's own words.
-  let words: String
+  package let words: String
+
+  package init(code: CURLcode, verification: Int, words: String) {
+    self.code = code
+    self.verification = verification
+    self.words = words
+  }
 
   func error(connectingTo peer: String, _ options: TLSOptions) -> TransportError {
+    if code == CURLE_OPERATION_TIMEDOUT {
+      return TransportError(
+        isTimeout: true,
+        "connect \(peer): no TLS connection in time: check that it speaks TLS on that port (\(words))"
+      )
+    }
+    return TransportError(advice(about: "connect \(peer)", options))
+  }
+
+  /// What went wrong and what to do about it, as one line.
+  package func advice(about subject: String, _ options: TLSOptions) -> String {
     let advice: String
     switch code {
     case CURLE_COULDNT_RESOLVE_HOST:
       advice = "the host's name is not known: check it, and the name service"
     case CURLE_COULDNT_CONNECT:
       advice = "no connection: check that it listens there, and the firewalls between"
-    case CURLE_OPERATION_TIMEDOUT:
-      return TransportError(
-        isTimeout: true,
-        "connect \(peer): no TLS connection in time: check that it speaks TLS on that port (\(words))"
-      )
     case CURLE_PEER_FAILED_VERIFICATION: advice = verificationAdvice(options)
     case CURLE_SSL_CACERT_BADFILE:
       advice =
@@ -34,7 +46,7 @@ struct TLSFailure: Error {
       advice = handshakeAdvice ?? "the TLS handshake failed: check that it speaks TLS on that port"
     default: advice = "no TLS connection"
     }
-    return TransportError("connect \(peer): \(advice) (\(words))")
+    return "\(subject): \(advice) (\(words))"
   }
 
   func error(during operation: String, _ peer: String) -> TransportError {
@@ -72,7 +84,7 @@ struct TLSFailure: Error {
   }
 
   /// Whether the peer has said why.
-  var isExplained: Bool { handshakeAdvice != nil }
+  package var isExplained: Bool { handshakeAdvice != nil }
 
   /// What the peer's alerts mean. With TLS 1.3 those about our certificate come after the
   /// handshake, upon the first read or write.

@@ -14,6 +14,7 @@ public struct Configuration: Hashable, Sendable {
   public var prefetch = Prefetch()
   public var scope = Scope()
   public var flags: [Flag] = Flag.defaults
+  public var servers: [Server] = []
   public var peers: [Peer] = []
   public var lists: [List] = []
   public var sending = Sending()
@@ -73,8 +74,12 @@ public struct Configuration: Hashable, Sendable {
   }
 
   public struct Portal: Hashable, Sendable {
-    public enum Kind: String, CaseIterable, Sendable { case embedded }
+    public enum Kind: String, CaseIterable, Sendable { case embedded, http }
     public var kind = Kind.embedded
+    /// With `http`: the name of a ``Server``.
+    public var server: String?
+    /// With `http`: examinations of one page.
+    public var pageSize = 1000
     /// Names under which others have set flags that are ours to clear.
     public var adoptedSources: [String] = []
   }

@@ -54,6 +54,8 @@ extension Configuration {
     readArchive(root)
     readStatuses(root)
     readFlags(root)
+    readServers(root)
+    readPortal(root.table("portal"))
     readPeers(root)
     readLists(root)
     readSending(root)
@@ -100,11 +102,21 @@ extension Configuration {
       "accept_unknown_care_unit", scope.acceptUnknownCareUnit)
     limits.finish()
 
-    let flagsTable = root.table("portal")
-    portal.kind = flagsTable.choice("kind", portal.kind)
-    portal.adoptedSources = flagsTable.strings(
+  }
+
+  private mutating func readPortal(_ table: TableReader) {
+    portal.kind = table.choice("kind", portal.kind)
+    portal.adoptedSources = table.strings(
       "adopted_sources", portal.adoptedSources, check: Check.name)
-    flagsTable.finish()
+    portal.server = table.optionalString("server")
+    portal.pageSize = table.integer("page_size", portal.pageSize, 1...100_000)
+    switch (portal.kind, portal.server) {
+    case (.http, nil):
+      table.fault("server", "missing: with kind = \"http\", the name of a [[server]]")
+    case (.embedded, .some): table.fault("server", "needs kind = \"http\"")
+    default: checkServer(table, "server", portal.server)
+    }
+    table.finish()
   }
 
   private mutating func readCycle(_ root: TableReader) {

@@ -18,6 +18,7 @@ extension Configuration {
       text.line("id", .text(flag.id))
       text.line("label", .text(flag.label))
     }
+    renderServers(&text)
     for peer in peers { render(peer, &text) }
     for list in lists { render(list, &text) }
     renderSending(&text)
@@ -63,6 +64,10 @@ extension Configuration {
     text.header("portal")
     text.line("kind", .text(portal.kind.rawValue))
     text.line("adopted_sources", .texts(portal.adoptedSources))
+    if let server = portal.server {
+      text.line("server", .text(server))
+      text.line("page_size", .number(portal.pageSize))
+    }
   }
 
   private func renderImages(_ text: inout TOMLText) {

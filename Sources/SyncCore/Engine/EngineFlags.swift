@@ -185,7 +185,8 @@ extension Engine {
           }
         case (.alreadySo, _): break
         case (.changedMeanwhile, _): failed += 1
-        case (.unknown(let reason), _), (.failed(.unavailable(let reason)), _):
+        case (.unknown(let reason), _), (.failed(.unavailable(let reason)), _),
+          (.failed(.foreign(let reason)), _):
           failed += 1
           portalReason = reason
         case (.failed(.refused(let reason)), _):

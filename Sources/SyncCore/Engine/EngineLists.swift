@@ -44,6 +44,14 @@ extension Engine {
     case .success(.unchanged):
       cycle!.record.listsRead += 1
       listSucceeded(id)
+    case .success(.confirmed(let snapshot, let asOf)):
+      if confirm(snapshot, asOf, id) {
+        cycle!.record.listsRead += 1
+        listSucceeded(id)
+      } else {
+        cycle!.record.listsFailed += 1
+        listFailed(id, ledgerProblem ?? "could not be recorded")
+      }
     case .success(.snapshot(let snapshot)):
       if take(snapshot, id) {
         cycle!.record.listsRead += 1
@@ -102,22 +110,7 @@ extension Engine {
       if let other = known?.list, other != id, lists[other]?.members[key] != nil { continue }
       changed.append(record)
     }
-    var evidence = lists[id]!.evidence
-    if members.isEmpty {
-      if evidence.lastSize > 0, evidence.emptySnapshot != snapshot.snapshotID,
-        evidence.emptySnapshots < self.settings.flags.emptyListSnapshots
-      {
-        evidence.emptySnapshots += 1
-        evidence.emptySnapshot = snapshot.snapshotID
-      }
-    } else {
-      evidence.emptySnapshots = 0
-      evidence.emptySnapshot = nil
-      // Its exact size is of no use: not worth a write at every change.
-      if evidence.lastSize == 0 || (evidence.lastSize == 1) != (members.count == 1) {
-        evidence.lastSize = members.count
-      }
-    }
+    let evidence = self.evidence(of: id, size: members.count, snapshot.snapshotID)
     let now = clock.wall
     let recorded = attempt("record a list") {
       if evidence != lists[id]!.evidence { try ledger.recordEvidence(id, evidence) }
@@ -135,6 +128,42 @@ extension Engine {
     lists[id]!.needsFullRead = false
     lists[id]!.needsPlan = true
     return true
+  }
+
+  /// The source has seen again what it showed before. False when that could not be recorded.
+  private func confirm(_ snapshot: String, _ asOf: WallTime, _ id: String) -> Bool {
+    let evidence = self.evidence(of: id, size: lists[id]!.members.count, snapshot)
+    if evidence != lists[id]!.evidence {
+      let recorded = attempt("record a list") { try ledger.recordEvidence(id, evidence) }
+      guard recorded else { return false }
+      lists[id]!.evidence = evidence
+    }
+    lists[id]!.snapshot = snapshot
+    lists[id]!.asOf = asOf
+    // A plan is only due where an absence has to be seen once more; those are in its memory.
+    return true
+  }
+
+  /// What a complete snapshot of a size adds to what is known about sudden emptiness.
+  private func evidence(of id: String, size: Int, _ snapshot: String) -> Ledger.ListEvidence {
+    var evidence = lists[id]!.evidence
+    if size == 0 {
+      if evidence.lastSize > 0, evidence.emptySnapshot != snapshot,
+        evidence.emptySnapshots < settings.flags.emptyListSnapshots
+      {
+        evidence.emptySnapshots += 1
+        evidence.emptySnapshot = snapshot
+        lists[id]!.needsPlan = true
+      }
+    } else {
+      evidence.emptySnapshots = 0
+      evidence.emptySnapshot = nil
+      // Its exact size is of no use: not worth a write at every change.
+      if evidence.lastSize == 0 || (evidence.lastSize == 1) != (size == 1) {
+        evidence.lastSize = size
+      }
+    }
+    return evidence
   }
 
   /// Records one row that is new or different, and has its images looked at when that matters.

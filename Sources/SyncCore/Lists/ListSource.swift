@@ -16,6 +16,9 @@ public protocol CollaborationListSource: Sendable {
 public enum ListReading: Sendable {
   /// The same snapshot as before, and still not too old.
   case unchanged
+  /// The source has looked again and found the same: a new snapshot of equal content, so that an
+  /// absence is seen once more.
+  case confirmed(snapshotID: String, asOf: WallTime)
   case snapshot(ListSnapshot)
 }
 

@@ -70,25 +70,12 @@ struct ListTable {
         throw Failure(line: line, message: "the \(name) \(damage)")
       }
     }
-    guard let number = value(columns.examination) else {
-      refused.append(RefusedRow(line: line, reason: "no examination number"))
-      return
-    }
-    guard
-      !number.unicodeScalars.contains(where: {
-        $0.value < 0x20 || (0x7F...0x9F).contains($0.value)
-      })
-    else {
-      refused.append(
-        RefusedRow(line: line, reason: "a control character in the examination number"))
+    let number = value(columns.examination) ?? ""
+    if let reason = Self.refusal(ofNumber: number) {
+      refused.append(RefusedRow(line: line, reason: reason))
       return
     }
     let length = number.unicodeScalars.count
-    guard length <= 16 else {
-      // An Accession Number (SH) holds no more: such a row can match nothing.
-      refused.append(RefusedRow(line: line, reason: "the examination number is longer than 16"))
-      return
-    }
     if numberLength > 0, length != numberLength {
       throw Failure(
         line: line,
@@ -113,6 +100,18 @@ struct ListTable {
     if number.utf8.first == 0x30, number.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) {
       zeroed.append((number, line))
     }
+  }
+
+  /// Why no examination can have such a number; nil if one can.
+  static func refusal(ofNumber number: String) -> String? {
+    if number.isEmpty { return "no examination number" }
+    let isDamaged = number.unicodeScalars.contains {
+      $0.value < 0x20 || (0x7F...0x9F).contains($0.value)
+    }
+    if isDamaged { return "a control character in the examination number" }
+    // An Accession Number (SH) holds no more: such a row can match nothing.
+    if number.unicodeScalars.count > 16 { return "the examination number is longer than 16" }
+    return nil
   }
 
   /// Looks at the rows together, once all are there.

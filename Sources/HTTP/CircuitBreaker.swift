@@ -1,0 +1,72 @@
+import Platform
+
+/// Leaves a server alone that fails again and again, or that has asked for it: a thousand waiting
+/// requests become one that tries.
+///
+/// Pure: the caller brings time and chance.
+public struct CircuitBreaker: Hashable, Sendable {
+  public struct Policy: Hashable, Sendable {
+    /// Failures in a row before it opens.
+    public var failures = 5
+    /// The first pause; doubles with every failed trial.
+    public var minimum: Duration = .seconds(5)
+    public var maximum: Duration = .seconds(300)
+    public init() {}
+  }
+
+  public let policy: Policy
+  /// Failures since the latest success.
+  public private(set) var failures = 0
+  /// Nobody asks before this time.
+  public private(set) var closedUntil: MonotonicTime?
+  /// Somebody is trying, on behalf of all.
+  private var isTrying = false
+  private var openings = 0
+
+  public init(policy: Policy = Policy()) { self.policy = policy }
+
+  /// Whether a request may be sent now. A true answer must be followed by ``succeeded()``,
+  /// ``failed(now:jitter:)`` or ``abandoned()``.
+  public mutating func admits(now: MonotonicTime) -> Bool {
+    guard let until = closedUntil else { return true }
+    guard now >= until, !isTrying else { return false }
+    isTrying = true
+    return true
+  }
+
+  /// The server has answered, and not with an error of its own.
+  public mutating func succeeded() {
+    failures = 0
+    openings = 0
+    closedUntil = nil
+    isTrying = false
+  }
+
+  /// The request ended without telling anything about the server.
+  public mutating func abandoned() { isTrying = false }
+
+  /// - Parameter jitter: from 0 to 1, by chance: so that many do not come back at the same moment.
+  public mutating func failed(now: MonotonicTime, jitter: Double) {
+    failures += 1
+    let wasTrial = isTrying
+    isTrying = false
+    guard wasTrial || failures >= policy.failures else { return }
+    let doubled = policy.minimum.wholeNanoseconds << Int64(min(openings, 20))
+    let longest = policy.maximum.wholeNanoseconds
+    let pause = doubled <= 0 ? longest : min(doubled, longest)
+    openings += 1
+    // Half fixed, half by chance.
+    let varied = Double(pause) * (0.5 + 0.5 * min(max(jitter, 0), 1))
+    close(until: now + .nanoseconds(Int64(varied)))
+  }
+
+  /// The server has said how long it wants to be left alone.
+  public mutating func rest(until time: MonotonicTime) {
+    isTrying = false
+    close(until: time)
+  }
+
+  private mutating func close(until time: MonotonicTime) {
+    closedUntil = closedUntil.map { max($0, time) } ?? time
+  }
+}

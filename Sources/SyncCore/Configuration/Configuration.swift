@@ -158,16 +158,70 @@ public struct Configuration: Hashable, Sendable {
     public var peer: String?
     public var prefetch: Bool
     public var priority = Priority.routine
-    public var source: CSVDrop
+    public var source: ListSource
 
-    public init(id: String, system: String, flag: String, peer: String?, directory: String) {
+    public init(id: String, system: String, flag: String, peer: String?, source: ListSource) {
       self.id = id
       self.system = system
       self.flag = flag
       self.peer = peer
       prefetch = system != "AGFA" && peer != nil
-      source = CSVDrop(directory: directory)
+      self.source = source
     }
+
+    /// A list whose files are renamed into a folder.
+    public init(id: String, system: String, flag: String, peer: String?, directory: String) {
+      self.init(
+        id: id, system: system, flag: flag, peer: peer,
+        source: .csv(CSVDrop(directory: directory)))
+    }
+  }
+
+  /// Where a list's membership is read.
+  public enum ListSource: Hashable, Sendable {
+    case csv(CSVDrop)
+    case worklist(Worklist)
+    case http(HTTPList)
+  }
+
+  /// A Modality Worklist (PS3.4 annex K) in which a station's name stands for the list.
+  public struct Worklist: Hashable, Sendable {
+    /// Where the care unit stands, if anywhere: the standard has no element for its HSA-id.
+    public enum CareUnit: String, CaseIterable, Sendable {
+      case none
+      /// Requesting Service (0032,1033).
+      case requestingService = "requesting_service"
+      /// Institution Name (0008,0080).
+      case institutionName = "institution_name"
+    }
+    /// The name of a peer.
+    public var peer: String
+    /// Scheduled Station AE Title (0040,0001).
+    public var station: String
+    /// Days before and after today in which a step must begin; nil: no bound on that side.
+    public var daysBack: Int?
+    public var daysAhead: Int?
+    public var careUnit = CareUnit.none
+
+    public init(peer: String, station: String) {
+      self.peer = peer
+      self.station = station
+    }
+  }
+
+  /// A list answered by an HTTP interface, page by page.
+  public struct HTTPList: Hashable, Sendable {
+    public var url: String
+    /// Rows of one page.
+    public var limit = 500
+    /// The file with the bearer token.
+    public var tokenFile: String?
+    /// Files in PEM form: the authorities to believe, our certificate and its key.
+    public var authorities: String?
+    public var certificate: String?
+    public var key: String?
+
+    public init(url: String) { self.url = url }
   }
 
   /// A folder into which complete CSV files are renamed.

@@ -272,21 +272,68 @@ extension Configuration {
       {
         list.priority = Priority(word) ?? .routine
       }
-      list.source = readSource(table.table("source"), id)
-      if !list.source.directory.isEmpty,
-        let other = lists.first(where: {
-          $0.source.directory == list.source.directory
-            && $0.source.pattern == list.source.pattern
-        })
-      {
+      list.source = readSource(table, id)
+      let twin = lists.first { Self.readTheSame($0.source, list.source) }
+      switch (list.source, twin) {
+      case (.csv, let other?):
         table.fault("source", "reads the same files as the list \(other.id)")
+      case (.worklist, let other?):
+        table.fault("worklist", "asks for the same station as the list \(other.id)")
+      default: break
       }
       table.finish()
       lists.append(list)
     }
   }
 
-  private func readSource(_ table: TableReader, _ list: String) -> CSVDrop {
+  /// The one source of a list: without any, files in a folder of the standard name.
+  private func readSource(_ table: TableReader, _ list: String) -> ListSource {
+    guard table.has("worklist") else { return .csv(readCSV(table.table("source"), list)) }
+    if table.has("source") {
+      table.fault(
+        "worklist", "stands beside source: a list has exactly one of them; take the other away")
+      // Read as well, so that its own faults are told with this one.
+      _ = readCSV(table.table("source"), list)
+    }
+    return .worklist(readWorklist(table.table("worklist")))
+  }
+
+  /// Whether two lists would hold the same examinations.
+  private static func readTheSame(_ one: ListSource, _ other: ListSource) -> Bool {
+    switch (one, other) {
+    case (.csv(let one), .csv(let other)):
+      !one.directory.isEmpty && one.directory == other.directory && one.pattern == other.pattern
+    case (.worklist(let one), .worklist(let other)):
+      !one.station.isEmpty && one.peer == other.peer && one.station == other.station
+    default: false
+    }
+  }
+
+  private func readWorklist(_ table: TableReader) -> Worklist {
+    var worklist = Worklist(
+      peer: table.requiredString("peer", "the name of the [[peer]] that has the worklist"),
+      station: table.requiredString(
+        "station", "the Scheduled Station AE Title that stands for the list"
+      ) { text in
+        // In a query they would ask for other stations as well.
+        Check.aeTitle(text)
+          ?? (text.contains { $0 == "*" || $0 == "?" } ? "an AE title without * and ?" : nil)
+      })
+    if !worklist.peer.isEmpty, !peers.contains(where: { $0.name == worklist.peer }) {
+      let known = peers.map(\.name).joined(separator: ", ")
+      table.fault(
+        "peer",
+        "found \(TOMLText.quoted(worklist.peer)), expected the name of a [[peer]]"
+          + (known.isEmpty ? "" : ": \(known)"))
+    }
+    worklist.daysBack = table.optionalInteger("days_back", 0...36500)
+    worklist.daysAhead = table.optionalInteger("days_ahead", 0...36500)
+    worklist.careUnit = table.choice("care_unit", worklist.careUnit)
+    table.finish()
+    return worklist
+  }
+
+  private func readCSV(_ table: TableReader, _ list: String) -> CSVDrop {
     enum Kind: String, CaseIterable { case csv }
     _ = table.choice("kind", Kind.csv)
     var drop = CSVDrop(

@@ -121,21 +121,38 @@ extension Configuration {
     text.line("prefetch", .flag(list.prefetch))
     text.line("priority", .text(list.priority.name))
 
+    switch list.source {
+    case .csv(let drop): render(drop, &text)
+    case .worklist(let worklist): render(worklist, &text)
+    // No file says so yet.
+    case .http: break
+    }
+  }
+
+  private func render(_ drop: CSVDrop, _ text: inout TOMLText) {
     text.header("list.source")
     text.line("kind", .text("csv"))
-    text.line("directory", .text(list.source.directory))
-    text.line("pattern", .text(list.source.pattern))
-    text.line("separator", .text(list.source.separator.rawValue))
-    text.line("encoding", .text(list.source.encoding.rawValue))
+    text.line("directory", .text(drop.directory))
+    text.line("pattern", .text(drop.pattern))
+    text.line("separator", .text(drop.separator.rawValue))
+    text.line("encoding", .text(drop.encoding.rawValue))
     text.line(
-      "max_age", .time(list.source.maxAge ?? cycle.interval * 2),
-      isDerived: list.source.maxAge == nil)
-    text.line("number_length", .number(list.source.numberLength))
+      "max_age", .time(drop.maxAge ?? cycle.interval * 2), isDerived: drop.maxAge == nil)
+    text.line("number_length", .number(drop.numberLength))
 
     text.header("list.source.columns")
-    for (key, heading) in list.source.columns.sorted(by: { $0.key < $1.key }) {
+    for (key, heading) in drop.columns.sorted(by: { $0.key < $1.key }) {
       text.line(key, .text(heading))
     }
+  }
+
+  private func render(_ worklist: Worklist, _ text: inout TOMLText) {
+    text.header("list.worklist")
+    text.line("peer", .text(worklist.peer))
+    text.line("station", .text(worklist.station))
+    if let days = worklist.daysBack { text.line("days_back", .number(days)) }
+    if let days = worklist.daysAhead { text.line("days_ahead", .number(days)) }
+    text.line("care_unit", .text(worklist.careUnit.rawValue))
   }
 }
 

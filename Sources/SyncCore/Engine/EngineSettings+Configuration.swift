@@ -42,8 +42,13 @@ extension EngineSurroundings {
   ) {
     var lists: [String: any CollaborationListSource] = [:]
     for list in configuration.lists {
-      lists[list.id] = CSVDropSource(
-        list.source, maxAge: list.source.maxAge ?? configuration.cycle.interval * 2)
+      lists[list.id] =
+        switch list.source {
+        case .csv(let drop):
+          CSVDropSource(drop, maxAge: drop.maxAge ?? configuration.cycle.interval * 2)
+        // Neither can be reached yet from a configuration file.
+        case .worklist, .http: nil
+        }
     }
     var sources: [String: any ImageSource] = [:]
     for peer in configuration.peers {

@@ -222,6 +222,65 @@ struct ConfigurationErrorTests {
     #expect(two("b", "/l/a") == ["c:8:1: list[2].source: reads the same files as the list a"])
   }
 
+  @Test(
+    "a worklist's faults name what was found and what is allowed",
+    arguments: [
+      (
+        "station = \"TMC\"",
+        "6:1: list[1].worklist.peer: missing: the name of the [[peer]] that has the worklist"
+      ),
+      (
+        "peer = \"p\"",
+        "6:1: list[1].worklist.station: missing: the Scheduled Station AE Title that stands for the list"
+      ),
+      (
+        "peer = \"q\"\nstation = \"TMC\"",
+        "7:8: list[1].worklist.peer: found \"q\", expected the name of a [[peer]]: p"
+      ),
+      (
+        "peer = \"p\"\nstation = \"T*\"",
+        "8:11: list[1].worklist.station: found \"T*\", expected an AE title without * and ?"
+      ),
+      (
+        "peer = \"p\"\nstation = \"A title that is too long\"",
+        "8:11: list[1].worklist.station: found \"A title that is too long\", expected an AE title: 1 to 16 ASCII characters, no backslash, no space at either end"
+      ),
+      (
+        "peer = \"p\"\nstation = \"TMC\"\ndays_back = -1",
+        "9:13: list[1].worklist.days_back: found -1, expected a whole number from 0 to 36500"
+      ),
+      (
+        "peer = \"p\"\nstation = \"TMC\"\ndays_ahead = \"1d\"",
+        "9:14: list[1].worklist.days_ahead: found \"1d\", expected a whole number from 0 to 36500"
+      ),
+      (
+        "peer = \"p\"\nstation = \"TMC\"\ncare_unit = \"x\"",
+        "9:13: list[1].worklist.care_unit: found \"x\", expected one of \"none\", \"requesting_service\", \"institution_name\""
+      ),
+      (
+        "peer = \"p\"\nstation = \"TMC\"\ndays_bak = 1",
+        "9:1: list[1].worklist.days_bak: unknown key; did you mean `days_back`?"
+      ),
+      (
+        "peer = \"p\"\nstation = \"TMC\"\n[list.source]",
+        "6:1: list[1].worklist: stands beside source: a list has exactly one of them; take the other away"
+      ),
+      (
+        "peer = \"p\"\nstation = \"TMC\"\n[list.source]\npattern = \"\"",
+        "10:11: list[1].source.pattern: found \"\", expected a file name with * and ?, without a folder"
+      ),
+      (
+        "peer = \"p\"\nstation = \"TMC\"\n[[list]]\nid = \"b\"\nflag = \"samverkan\"\nworklist = { peer = \"p\", station = \"TMC\" }",
+        "12:12: list[2].worklist: asks for the same station as the list a"
+      ),
+    ])
+  func worklist(_ text: String, _ message: String) {
+    let peer = "peer = [{ name = \"p\", ae_title = \"P\", host = \"p\" }]\n\n[[list]]\n"
+    let found = faults("\(peer)id = \"a\"\nflag = \"samverkan\"\n[list.worklist]\n\(text)")
+    #expect(found.contains("c:" + message), "\(found)")
+    #expect(found.count <= 2)
+  }
+
   @Test("all faults are reported, in the order of the file")
   func all() {
     let found = faults(

@@ -59,11 +59,18 @@ struct ConfigurationExampleTests {
       name: "sectra", aeTitle: "SECTRAPACS", host: "pacs.example.org", port: 104)
     peer.callingAETitle = expected.archive.aeTitle
     expected.peers = [peer]
-    var list = Configuration.List(
+    var drop = Configuration.CSVDrop(directory: "/var/lib/syncd/lists/teleconsult")
+    drop.maxAge = expected.cycle.interval * 2
+    let list = Configuration.List(
       id: "teleconsult", system: "SECTRA", flag: "sectra-samverkan-teleconsult", peer: "sectra",
-      directory: "/var/lib/syncd/lists/teleconsult")
-    list.source.maxAge = expected.cycle.interval * 2
-    expected.lists = [list]
+      source: .csv(drop))
+    var worklist = Configuration.Worklist(peer: "sectra", station: "TMC")
+    worklist.daysBack = 30
+    worklist.daysAhead = 1
+    let second = Configuration.List(
+      id: "tmc", system: "SECTRA", flag: "sectra-samverkan-tmc", peer: "sectra",
+      source: .worklist(worklist))
+    expected.lists = [list, second]
     expected.accessLog.directory = expected.accessLogDirectory
     expected.orders.url = "https://portal.example.org/api"
     expected.orders.tokenFile = "/etc/syncd/portal.token"
@@ -131,7 +138,7 @@ struct ConfigurationExampleTests {
         : String(
           parts.dropLast().joined(separator: "."))
       let word = String(parts[parts.count - 1])
-      if section.isEmpty || key == "list.source" { continue }
+      if section.isEmpty || ["list.source", "list.worklist"].contains(key) { continue }
       let text = sections.first { $0.0 == section }?.1
       #expect(
         text?.split(whereSeparator: { " \n".contains($0) }).contains { $0 == word } == true,

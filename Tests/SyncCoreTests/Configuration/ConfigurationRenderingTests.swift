@@ -111,6 +111,19 @@ struct ConfigurationRenderingTests {
     id = "second"
     system = "AGFA"
     flag = "one"
+    [[list]]
+    id = "third"
+    flag = "one"
+    [list.worklist]
+    peer = "sectra"
+    station = "TELECONSULT"
+    days_back = 0
+    days_ahead = 14
+    care_unit = "requesting_service"
+    [[list]]
+    id = "fourth"
+    flag = "two"
+    worklist = { peer = "sectra", station = "TMC", days_back = 30 }
     """ + "\n" + SendingConfigurationTests.changed
 
   @Test("reads back as the same configuration", arguments: ["", changed])

@@ -209,19 +209,21 @@ public struct Configuration: Hashable, Sendable {
     }
   }
 
-  /// A list answered by an HTTP interface, page by page.
+  /// A list that an HTTP server answers, page by page.
   public struct HTTPList: Hashable, Sendable {
-    public var url: String
+    /// The name of a ``Server``.
+    public var server: String
+    /// The list's name there.
+    public var list: String
     /// Rows of one page.
-    public var limit = 500
-    /// The file with the bearer token.
-    public var tokenFile: String?
-    /// Files in PEM form: the authorities to believe, our certificate and its key.
-    public var authorities: String?
-    public var certificate: String?
-    public var key: String?
+    public var pageSize = 500
+    /// Nil: two cycles.
+    public var maxAge: Duration?
 
-    public init(url: String) { self.url = url }
+    public init(server: String, list: String) {
+      self.server = server
+      self.list = list
+    }
   }
 
   /// A folder into which complete CSV files are renamed.

@@ -279,6 +279,8 @@ extension Configuration {
         table.fault("source", "reads the same files as the list \(other.id)")
       case (.worklist, let other?):
         table.fault("worklist", "asks for the same station as the list \(other.id)")
+      case (.http, let other?):
+        table.fault("source", "asks for the same as the list \(other.id)")
       default: break
       }
       table.finish()
@@ -288,7 +290,11 @@ extension Configuration {
 
   /// The one source of a list: without any, files in a folder of the standard name.
   private func readSource(_ table: TableReader, _ list: String) -> ListSource {
-    guard table.has("worklist") else { return .csv(readCSV(table.table("source"), list)) }
+    guard table.has("worklist") else {
+      let source = table.table("source")
+      let kind = source.choice("kind", SourceKind.csv)
+      return kind == .http ? .http(readHTTP(source, list)) : .csv(readCSV(source, list))
+    }
     if table.has("source") {
       table.fault(
         "worklist", "stands beside source: a list has exactly one of them; take the other away")
@@ -305,6 +311,8 @@ extension Configuration {
       !one.directory.isEmpty && one.directory == other.directory && one.pattern == other.pattern
     case (.worklist(let one), .worklist(let other)):
       !one.station.isEmpty && one.peer == other.peer && one.station == other.station
+    case (.http(let one), .http(let other)):
+      !one.server.isEmpty && one.server == other.server && one.list == other.list
     default: false
     }
   }
@@ -333,9 +341,21 @@ extension Configuration {
     return worklist
   }
 
+  private enum SourceKind: String, CaseIterable { case csv, http }
+
+  private func readHTTP(_ table: TableReader, _ list: String) -> HTTPList {
+    var http = HTTPList(
+      server: table.requiredString("server", "the name of the [[server]] that answers the list"),
+      list: table.string("list", list, check: Check.name))
+    checkServer(table, "server", http.server)
+    http.pageSize = table.integer("page_size", http.pageSize, 1...100_000)
+    http.maxAge = table.optionalDuration("max_age", .seconds(1)...(.seconds(30 * 86400)))
+    table.finish()
+    return http
+  }
+
   private func readCSV(_ table: TableReader, _ list: String) -> CSVDrop {
-    enum Kind: String, CaseIterable { case csv }
-    _ = table.choice("kind", Kind.csv)
+    _ = table.choice("kind", SourceKind.csv)
     var drop = CSVDrop(
       directory: table.string(
         "directory", "\(daemon.stateDirectory)/lists/\(list)", check: Check.path))

@@ -124,9 +124,18 @@ extension Configuration {
     switch list.source {
     case .csv(let drop): render(drop, &text)
     case .worklist(let worklist): render(worklist, &text)
-    // No file says so yet.
-    case .http: break
+    case .http(let http): render(http, &text)
     }
+  }
+
+  private func render(_ http: HTTPList, _ text: inout TOMLText) {
+    text.header("list.source")
+    text.line("kind", .text("http"))
+    text.line("server", .text(http.server))
+    text.line("list", .text(http.list))
+    text.line("page_size", .number(http.pageSize))
+    text.line(
+      "max_age", .time(http.maxAge ?? cycle.interval * 2), isDerived: http.maxAge == nil)
   }
 
   private func render(_ drop: CSVDrop, _ text: inout TOMLText) {

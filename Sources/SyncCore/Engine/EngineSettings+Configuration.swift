@@ -38,7 +38,8 @@ extension EngineSettings {
 extension EngineSurroundings {
   /// The lists and peers of a configuration, around a portal and an archive.
   public init(
-    _ configuration: Configuration, portal: any Portal, archive: any ImageArchive
+    _ configuration: Configuration, portal: any Portal, archive: any ImageArchive,
+    services: HTTPServices = HTTPServices()
   ) {
     var lists: [String: any CollaborationListSource] = [:]
     for list in configuration.lists {
@@ -46,8 +47,14 @@ extension EngineSurroundings {
         switch list.source {
         case .csv(let drop):
           CSVDropSource(drop, maxAge: drop.maxAge ?? configuration.cycle.interval * 2)
-        // Neither can be reached yet from a configuration file.
-        case .worklist, .http: nil
+        case .http(let http):
+          services[http.server].map { service in
+            HTTPListSource(
+              service: service, list: http.list, pageSize: http.pageSize,
+              maxAge: http.maxAge ?? configuration.cycle.interval * 2)
+          }
+        // Cannot be reached yet from a configuration file.
+        case .worklist: nil
         }
     }
     var sources: [String: any ImageSource] = [:]

@@ -59,7 +59,7 @@ let package = Package(
 
     // Tests and the programs they need.
     .target(
-      name: "TestSupport", dependencies: ["Platform"], path: "Tests/Support",
+      name: "TestSupport", dependencies: ["Platform", "HTTP", "JSON"], path: "Tests/Support",
       exclude: ["install-peers", "requirements.txt", "run-tests"], swiftSettings: strict),
     .executableTarget(
       name: "toml-decoder", dependencies: ["TOML"], path: "Tests/toml-decoder",
@@ -83,6 +83,9 @@ let package = Package(
       name: "DICOMTests", dependencies: ["DICOM", "TestSupport", "Platform"],
       swiftSettings: strict),
     .testTarget(
+      name: "HTTPTests", dependencies: ["HTTP", "TLS", "JSON", "TestSupport", "Platform"],
+      swiftSettings: strict),
+    .testTarget(
       name: "HL7Tests", dependencies: ["HL7", "TLS", "TestSupport", "Platform"],
       swiftSettings: strict),
     .testTarget(
@@ -92,7 +95,8 @@ let package = Package(
     .testTarget(
       name: "SyncCoreTests",
       dependencies: [
-        "SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "HL7", "Platform", "JSON", "TOML",
+        "SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "HL7", "HTTP", "Platform", "JSON",
+        "TOML",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -77,8 +77,7 @@ final class Daemon: Sendable {
     _ configuration: Configuration, _ services: HTTPServices, _ startedAt: WallTime, _ log: Log
   ) throws -> any Portal {
     let directory = configuration.daemon.stateDirectory
-    guard configuration.portal.kind == .http, let name = configuration.portal.server,
-      let service = services[name]
+    guard let name = configuration.portal.server, let service = services[name]
     else { return try EmbeddedPortal(path: directory + "/portal.sqlite") }
     return HTTPPortal(
       service: service, source: configuration.daemon.name,
@@ -450,7 +449,7 @@ final class Daemon: Sendable {
     // The portal and its orders keep the server that they began with.
     let portalServers = [fixed.portal.server, fixed.orders.server].compactMap { $0 }
     let isPortalFixed =
-      fixed.portal.kind == new.portal.kind && fixed.portal.server == new.portal.server
+      fixed.portal.server == new.portal.server
       && fixed.portal.pageSize == new.portal.pageSize
       && portalServers.allSatisfy { name in
         fixed.servers.first { $0.name == name } == new.servers.first { $0.name == name }

@@ -74,11 +74,9 @@ public struct Configuration: Hashable, Sendable {
   }
 
   public struct Portal: Hashable, Sendable {
-    public enum Kind: String, CaseIterable, Sendable { case embedded, http }
-    public var kind = Kind.embedded
-    /// With `http`: the name of a ``Server``.
+    /// The name of the ``Server`` where it is; nil: a portal of the daemon's own.
     public var server: String?
-    /// With `http`: examinations of one page.
+    /// Examinations of one page of a server's.
     public var pageSize = 1000
     /// Names under which others have set flags that are ours to clear.
     public var adoptedSources: [String] = []

@@ -105,17 +105,11 @@ extension Configuration {
   }
 
   private mutating func readPortal(_ table: TableReader) {
-    portal.kind = table.choice("kind", portal.kind)
     portal.adoptedSources = table.strings(
       "adopted_sources", portal.adoptedSources, check: Check.name)
     portal.server = table.optionalString("server")
     portal.pageSize = table.integer("page_size", portal.pageSize, 1...100_000)
-    switch (portal.kind, portal.server) {
-    case (.http, nil):
-      table.fault("server", "missing: with kind = \"http\", the name of a [[server]]")
-    case (.embedded, .some): table.fault("server", "needs kind = \"http\"")
-    default: checkServer(table, "server", portal.server)
-    }
+    checkServer(table, "server", portal.server)
     table.finish()
   }
 

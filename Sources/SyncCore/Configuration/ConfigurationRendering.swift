@@ -62,12 +62,9 @@ extension Configuration {
     text.line("keep", .time(accessLog.keep))
 
     text.header("portal")
-    text.line("kind", .text(portal.kind.rawValue))
+    if let server = portal.server { text.line("server", .text(server)) }
+    text.line("page_size", .number(portal.pageSize))
     text.line("adopted_sources", .texts(portal.adoptedSources))
-    if let server = portal.server {
-      text.line("server", .text(server))
-      text.line("page_size", .number(portal.pageSize))
-    }
   }
 
   private func renderImages(_ text: inout TOMLText) {

@@ -41,13 +41,16 @@ extension EngineSurroundings {
     _ configuration: Configuration, portal: any Portal, archive: any ImageArchive
   ) {
     var lists: [String: any CollaborationListSource] = [:]
+    var turns: [String: PeerTurns] = [:]
+    for peer in configuration.peers { turns[peer.name] = PeerTurns(peer.budget) }
     for list in configuration.lists {
       lists[list.id] =
         switch list.source {
         case .csv(let drop):
           CSVDropSource(drop, maxAge: drop.maxAge ?? configuration.cycle.interval * 2)
-        // Neither can be reached yet from a configuration file.
-        case .worklist, .http: nil
+        case .worklist(let worklist): Self.source(worklist, configuration, turns)
+        // No configuration file makes one yet.
+        case .http: nil
         }
     }
     var sources: [String: any ImageSource] = [:]
@@ -56,6 +59,20 @@ extension EngineSurroundings {
         DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle))
     }
     self.init(portal: portal, archive: archive, lists: lists, sources: sources)
+  }
+
+  private static func source(
+    _ worklist: Configuration.Worklist, _ configuration: Configuration,
+    _ turns: [String: PeerTurns]
+  ) -> (any CollaborationListSource)? {
+    guard let peer = configuration.peers.first(where: { $0.name == worklist.peer }) else {
+      return nil
+    }
+    let options = DIMSEPeer.Options(
+      peer, configuration, destination: configuration.archive.aeTitle)
+    return WorklistSource(
+      worklist, address: options.address, timeouts: options.timeouts,
+      turns: turns[peer.name] ?? PeerTurns(1))
   }
 }
 

@@ -150,7 +150,7 @@ struct WorklistTable {
       careUnit: worklist.careUnit.tag.flatMap { Self.value(answer, $0) },
       scheduled: Self.scheduled(step, day),
       priority: Self.priority(Self.value(answer, .requestedProcedurePriority)),
-      patientName: Self.value(answer, .patientName))
+      patientName: Self.name(answer))
     let issuer = Self.value(answer, .issuerOfPatientID)
     guard let place = places[number] else {
       text += Self.length(row)
@@ -245,6 +245,13 @@ struct WorklistTable {
       let end = scalars.lastIndex(where: { $0 != " " })
     else { return "" }
     return String(scalars[start...end])
+  }
+
+  /// The alphabetic one of a name's representations (PS3.5 section 6.2.1).
+  private static func name(_ answer: DataSet) -> String? {
+    guard let name = value(answer, .patientName) else { return nil }
+    let first = trimmed(String(name.prefix { $0 != "=" }))
+    return first.isEmpty ? nil : first
   }
 
   /// `YYYYMMDD`; nil where it is absent or no date.

@@ -106,7 +106,8 @@ let package = Package(
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
-        "SyncCore", "DICOM", "HL7", "Varlink", "JSON", "Platform", "Training", "TestSupport",
+        "SyncCore", "DICOM", "HL7", "HTTP", "Varlink", "JSON", "Platform", "Training",
+        "TestSupport",
       ],
       swiftSettings: strict),
   ]

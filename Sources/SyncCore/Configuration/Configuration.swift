@@ -275,5 +275,7 @@ public enum StatusWords {
       .definitivelySigned, "vilande": .onHold, "on hold": .onHold, "avbokad": .cancelled,
     "makulerad": .cancelled, "completed": .completed, "scheduled": .scheduled,
     "signed": .signed, "cancelled": .cancelled,
+    // Scheduled Procedure Step Status (0040,0020).
+    "arrived": .arrived, "ready": .arrived, "started": .started, "departed": .ended,
   ]
 }

@@ -266,13 +266,13 @@ extension Configuration {
       {
         list.priority = Priority(word) ?? .routine
       }
-      list.source = readSource(table, id)
+      list.source = readSource(table.table("source"), id)
       let twin = lists.first { Self.readTheSame($0.source, list.source) }
       switch (list.source, twin) {
       case (.csv, let other?):
         table.fault("source", "reads the same files as the list \(other.id)")
       case (.worklist, let other?):
-        table.fault("worklist", "asks for the same station as the list \(other.id)")
+        table.fault("source", "asks for the same station as the list \(other.id)")
       case (.http, let other?):
         table.fault("source", "asks for the same as the list \(other.id)")
       default: break
@@ -282,20 +282,15 @@ extension Configuration {
     }
   }
 
-  /// The one source of a list: without any, files in a folder of the standard name.
+  private enum SourceKind: String, CaseIterable { case csv, http, worklist }
+
+  /// Where a list comes from: without a word, files in a folder of the standard name.
   private func readSource(_ table: TableReader, _ list: String) -> ListSource {
-    guard table.has("worklist") else {
-      let source = table.table("source")
-      let kind = source.choice("kind", SourceKind.csv)
-      return kind == .http ? .http(readHTTP(source, list)) : .csv(readCSV(source, list))
+    switch table.choice("kind", SourceKind.csv) {
+    case .csv: .csv(readCSV(table, list))
+    case .http: .http(readHTTP(table, list))
+    case .worklist: .worklist(readWorklist(table))
     }
-    if table.has("source") {
-      table.fault(
-        "worklist", "stands beside source: a list has exactly one of them; take the other away")
-      // Read as well, so that its own faults are told with this one.
-      _ = readCSV(table.table("source"), list)
-    }
-    return .worklist(readWorklist(table.table("worklist")))
   }
 
   /// Whether two lists would hold the same examinations.
@@ -335,8 +330,6 @@ extension Configuration {
     return worklist
   }
 
-  private enum SourceKind: String, CaseIterable { case csv, http }
-
   private func readHTTP(_ table: TableReader, _ list: String) -> HTTPList {
     var http = HTTPList(
       server: table.requiredString("server", "the name of the [[server]] that answers the list"),
@@ -349,7 +342,6 @@ extension Configuration {
   }
 
   private func readCSV(_ table: TableReader, _ list: String) -> CSVDrop {
-    _ = table.choice("kind", SourceKind.csv)
     var drop = CSVDrop(
       directory: table.string(
         "directory", "\(daemon.stateDirectory)/lists/\(list)", check: Check.path))

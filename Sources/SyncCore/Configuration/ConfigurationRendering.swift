@@ -153,7 +153,8 @@ extension Configuration {
   }
 
   private func render(_ worklist: Worklist, _ text: inout TOMLText) {
-    text.header("list.worklist")
+    text.header("list.source")
+    text.line("kind", .text("worklist"))
     text.line("peer", .text(worklist.peer))
     text.line("station", .text(worklist.station))
     if let days = worklist.daysBack { text.line("days_back", .number(days)) }

@@ -42,6 +42,8 @@ extension EngineSurroundings {
     services: HTTPServices = HTTPServices()
   ) {
     var lists: [String: any CollaborationListSource] = [:]
+    var turns: [String: PeerTurns] = [:]
+    for peer in configuration.peers { turns[peer.name] = PeerTurns(peer.budget) }
     for list in configuration.lists {
       lists[list.id] =
         switch list.source {
@@ -53,8 +55,7 @@ extension EngineSurroundings {
               service: service, list: http.list, pageSize: http.pageSize,
               maxAge: http.maxAge ?? configuration.cycle.interval * 2)
           }
-        // Cannot be reached yet from a configuration file.
-        case .worklist: nil
+        case .worklist(let worklist): Self.source(worklist, configuration, turns)
         }
     }
     var sources: [String: any ImageSource] = [:]
@@ -63,6 +64,20 @@ extension EngineSurroundings {
         DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle))
     }
     self.init(portal: portal, archive: archive, lists: lists, sources: sources)
+  }
+
+  private static func source(
+    _ worklist: Configuration.Worklist, _ configuration: Configuration,
+    _ turns: [String: PeerTurns]
+  ) -> (any CollaborationListSource)? {
+    guard let peer = configuration.peers.first(where: { $0.name == worklist.peer }) else {
+      return nil
+    }
+    let options = DIMSEPeer.Options(
+      peer, configuration, destination: configuration.archive.aeTitle)
+    return WorklistSource(
+      worklist, address: options.address, timeouts: options.timeouts,
+      turns: turns[peer.name] ?? PeerTurns(1))
   }
 }
 

@@ -95,7 +95,9 @@ struct ConfigurationErrorTests {
         "1:13: log.level: found \"errors\", expected \(levels); did you mean \"error\"?"
       ),
       ("log.level = 3", "1:13: log.level: found 3, expected \(levels)"),
-      ("portal.kind = \"http\"", "1:15: portal.kind: found \"http\", expected one of \"embedded\""),
+      (
+        "portal.server = \"x\"", "1:17: portal.server: found \"x\", expected the name of a [[server]]"
+      ),
       ("daemon = 1", "1:10: daemon: found 1, expected a table: [daemon]"),
       ("peer = 1", "1:8: peer: found 1, expected an array of tables: [[peer]]"),
       ("[peer]\nname = \"a\"", "1:1: peer: found a table, expected an array of tables: [[peer]]"),
@@ -227,58 +229,78 @@ struct ConfigurationErrorTests {
     arguments: [
       (
         "station = \"TMC\"",
-        "6:1: list[1].worklist.peer: missing: the name of the [[peer]] that has the worklist"
+        "6:1: list[1].source.peer: missing: the name of the [[peer]] that has the worklist"
       ),
       (
         "peer = \"p\"",
-        "6:1: list[1].worklist.station: missing: the Scheduled Station AE Title that stands for the list"
+        "6:1: list[1].source.station: missing: the Scheduled Station AE Title that stands for the list"
       ),
       (
         "peer = \"q\"\nstation = \"TMC\"",
-        "7:8: list[1].worklist.peer: found \"q\", expected the name of a [[peer]]: p"
+        "8:8: list[1].source.peer: found \"q\", expected the name of a [[peer]]: p"
       ),
       (
         "peer = \"p\"\nstation = \"T*\"",
-        "8:11: list[1].worklist.station: found \"T*\", expected an AE title without * and ?"
+        "9:11: list[1].source.station: found \"T*\", expected an AE title without * and ?"
       ),
       (
         "peer = \"p\"\nstation = \"A title that is too long\"",
-        "8:11: list[1].worklist.station: found \"A title that is too long\", expected an AE title: 1 to 16 ASCII characters, no backslash, no space at either end"
+        "9:11: list[1].source.station: found \"A title that is too long\", expected an AE title: 1 to 16 ASCII characters, no backslash, no space at either end"
       ),
       (
         "peer = \"p\"\nstation = \"TMC\"\ndays_back = -1",
-        "9:13: list[1].worklist.days_back: found -1, expected a whole number from 0 to 36500"
+        "10:13: list[1].source.days_back: found -1, expected a whole number from 0 to 36500"
       ),
       (
         "peer = \"p\"\nstation = \"TMC\"\ndays_ahead = \"1d\"",
-        "9:14: list[1].worklist.days_ahead: found \"1d\", expected a whole number from 0 to 36500"
+        "10:14: list[1].source.days_ahead: found \"1d\", expected a whole number from 0 to 36500"
       ),
       (
         "peer = \"p\"\nstation = \"TMC\"\ncare_unit = \"x\"",
-        "9:13: list[1].worklist.care_unit: found \"x\", expected one of \"none\", \"requesting_service\", \"institution_name\""
+        "10:13: list[1].source.care_unit: found \"x\", expected one of \"none\", \"requesting_service\", \"institution_name\""
       ),
       (
         "peer = \"p\"\nstation = \"TMC\"\ndays_bak = 1",
-        "9:1: list[1].worklist.days_bak: unknown key; did you mean `days_back`?"
+        "10:1: list[1].source.days_bak: unknown key; did you mean `days_back`?"
       ),
       (
-        "peer = \"p\"\nstation = \"TMC\"\n[list.source]",
-        "6:1: list[1].worklist: stands beside source: a list has exactly one of them; take the other away"
-      ),
-      (
-        "peer = \"p\"\nstation = \"TMC\"\n[list.source]\npattern = \"\"",
-        "10:11: list[1].source.pattern: found \"\", expected a file name with * and ?, without a folder"
-      ),
-      (
-        "peer = \"p\"\nstation = \"TMC\"\n[[list]]\nid = \"b\"\nflag = \"samverkan\"\nworklist = { peer = \"p\", station = \"TMC\" }",
-        "12:12: list[2].worklist: asks for the same station as the list a"
+        "peer = \"p\"\nstation = \"TMC\"\n[[list]]\nid = \"b\"\nflag = \"samverkan\"\nsource = { kind = \"worklist\", peer = \"p\", station = \"TMC\" }",
+        "13:10: list[2].source: asks for the same station as the list a"
       ),
     ])
   func worklist(_ text: String, _ message: String) {
     let peer = "peer = [{ name = \"p\", ae_title = \"P\", host = \"p\" }]\n\n[[list]]\n"
-    let found = faults("\(peer)id = \"a\"\nflag = \"samverkan\"\n[list.worklist]\n\(text)")
+    let found = faults("\(peer)id = \"a\"\nflag = \"samverkan\"\n[list.source]\nkind = \"worklist\"\n\(text)")
     #expect(found.contains("c:" + message), "\(found)")
     #expect(found.count <= 2)
+  }
+
+  @Test(
+    "a server's faults name what was found and what is allowed",
+    arguments: [
+      (
+        "url = \"http://ris.example.org\"",
+        "3:7: server[1].url: found \"http://ris.example.org\", expected an address beginning with https:// (http:// for this machine only), without user, ? or #"
+      ),
+      (
+        "url = \"https://a\"\ntoken = \"geheim\"",
+        "4:9: server[1].token: found \"geheim\", expected where the secret lies: a file's absolute path, or credential:NAME; never the secret"
+      ),
+      (
+        "url = \"https://a\"\nkey = \"/k\"", "4:7: server[1].key: needs its certificate as well"
+      ),
+      (
+        "url = \"https://a\"\noauth = { token_url = \"https://b/t\", client_id = \"c\" }",
+        "4:9: server[1].oauth.secret: missing: without the server's `certificate`, a secret must prove the client"
+      ),
+      (
+        "url = \"https://a\"\n[[list]]\nid = \"a\"\nflag = \"samverkan\"\nsource = { kind = \"http\", server = \"b\" }",
+        "7:36: list[1].source.server: found \"b\", expected the name of a [[server]]: a"
+      ),
+    ])
+  func server(_ text: String, _ message: String) {
+    let found = faults("[[server]]\nname = \"a\"\n\(text)")
+    #expect(found == ["c:" + message])
   }
 
   @Test("all faults are reported, in the order of the file")

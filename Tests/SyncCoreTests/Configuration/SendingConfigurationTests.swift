@@ -23,12 +23,8 @@ struct SendingConfigurationTests {
     max_connections = 34
     idle_timeout = "12m"
     [orders]
-    url = "https://portal.example.org/api"
-    token_file = "/etc/syncd/portal.token"
+    server = "portal"
     interval = "16s"
-    authorities = "/etc/syncd/portal-ca.pem"
-    certificate = "/etc/syncd/syncd.pem"
-    key = "/etc/syncd/syncd.key"
     [[hl7]]
     name = "ris"
     host = "10.1.3.4"

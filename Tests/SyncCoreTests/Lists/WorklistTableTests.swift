@@ -9,17 +9,17 @@ import Testing
 
   /// An answer with one step; nil takes a value away.
   private static func answer(
-    _ number: String?, _ values: [Tag: String?] = [:], step: [Tag: String?] = [:],
+    _ number: String?, _ values: [DICOM.Tag: String?] = [:], step: [DICOM.Tag: String?] = [:],
     characterSet: String? = "ISO_IR 192"
   ) throws -> DataSet {
-    func set(_ values: [Tag: String?], in dataSet: inout DataSet) throws {
+    func set(_ values: [DICOM.Tag: String?], in dataSet: inout DataSet) throws {
       for (tag, value) in values {
         if let value { try dataSet.set(tag, value) }
       }
     }
     var item = DataSet()
     if let characterSet { try item.set(.specificCharacterSet, characterSet) }
-    let ofStep: [Tag: String?] = [
+    let ofStep: [DICOM.Tag: String?] = [
       .modality: "CT", .scheduledStationAETitle: "TELECONSULT",
       .scheduledProcedureStepStartDate: "20261123",
       .scheduledProcedureStepStartTime: "093000.00", .scheduledProcedureStepStatus: "ARRIVED",
@@ -30,7 +30,7 @@ import Testing
     if characterSet != nil { item.remove(.specificCharacterSet) }
     var answer = DataSet()
     if let characterSet { try answer.set(.specificCharacterSet, characterSet) }
-    let ofAnswer: [Tag: String?] = [
+    let ofAnswer: [DICOM.Tag: String?] = [
       .accessionNumber: number, .patientName: "Tolvansson^Åke Östen",
       .patientID: "191212121212", .studyInstanceUID: "2.25.1",
       .requestedProcedureDescription: "CT Hjärna", .requestedProcedureID: "R1",
@@ -120,7 +120,7 @@ import Testing
   @Test("The care unit is taken from where it is said to stand")
   func careUnit() throws {
     let answer = try Self.answer(
-      "US1", [Tag(0x0032, 0x1033): "SE2321000131-E000000000001", .institutionName: "VGR"])
+      "US1", [DICOM.Tag(0x0032, 0x1033): "SE2321000131-E000000000001", .institutionName: "VGR"])
     var worklist = Self.worklist
     for (place, expected) in [
       (.none, nil), (.requestingService, "SE2321000131-E000000000001"), (.institutionName, "VGR"),
@@ -216,9 +216,9 @@ import Testing
   @Test(
     "Steps that disagree on what the examination is prove nothing, and tell of no patient",
     arguments: [
-      Tag.patientID, .studyInstanceUID, .requestedProcedureID, .issuerOfPatientID,
+      DICOM.Tag.patientID, .studyInstanceUID, .requestedProcedureID, .issuerOfPatientID,
     ])
-  func conflict(_ tag: Tag) throws {
+  func conflict(_ tag: DICOM.Tag) throws {
     let answers = [
       try Self.answer("US1", [tag: "2.25.7"]), try Self.answer("US2"),
       try Self.answer("US1", [tag: "2.25.8"]),
@@ -302,10 +302,10 @@ import Testing
     #expect(step.strings(.scheduledStationAETitle) == ["TELECONSULT"])
     #expect(step.strings(.scheduledProcedureStepStartDate) == ["20261024-20261124"])
     let answer = try Self.answer("US1", [.issuerOfPatientID: "x"])
-    for element in answer where element.tag != .specificCharacterSet {
+    for element in answer.elements where element.tag != .specificCharacterSet {
       #expect(asked[element.tag] != nil, "\(element.tag)")
     }
-    for element in answer.items(.scheduledProcedureStepSequence)[0] {
+    for element in answer.items(.scheduledProcedureStepSequence)[0].elements {
       #expect(step[element.tag] != nil, "\(element.tag)")
     }
     try add(answer, to: &table)

@@ -156,7 +156,7 @@ def text(body, name, pattern=None, least=0, most=1 << 30, needed=False, words=No
             raise Problem(422, f"{name} is missing")
         return None
     if not isinstance(value, str) or not least <= len(value) <= most:
-        raise Problem(422, f"{name} must be a text of {least} to {most} characters")
+        raise Problem(422, f"{name} is no text, or too short or too long")
     if pattern and not pattern.fullmatch(value) or words and value not in words:
         raise Problem(422, f"{name} is not as described")
     return value
@@ -302,13 +302,12 @@ class State:
         self.flag_generation = 0
         self.image_generation = 0
         self.views = collections.OrderedDict()
+        self.live = {}  # by query: the view that is as things are now
         self.assignments = {}
         self.heartbeats = {}
         self.tokens = {}
         self.violations = []
         self.faults = []
-        self.release = threading.Event()
-        self.known_flags = None
         self.reset_counts()
 
     def reset_counts(self):
@@ -344,12 +343,12 @@ class State:
             "flag": flag, "source": source, "listId": list_id, "snapshotId": snapshot_id,
             "observedAt": observed, "etag": f"f{self.boot}{self.next()}"}
         examination.changed()
-        self.flag_generation += 1
+        self.flags_changed()
 
     def clear_flag(self, examination):
         examination.flag = None
         examination.changed()
-        self.flag_generation += 1
+        self.flags_changed()
 
     def set_images(self, examination, images):
         if examination.images == images:
@@ -357,9 +356,20 @@ class State:
         examination.images = images
         examination.changed()
         if examination.flag:
-            self.flag_generation += 1
+            self.flags_changed()
         else:
             self.image_generation += 1
+            self.supersede(lambda query: not query[0] and not query[1])
+
+    def flags_changed(self):
+        self.flag_generation += 1
+        if self.live:
+            self.supersede(lambda query: True)
+
+    def supersede(self, is_hit):
+        """From now on these views tell of the past."""
+        for query in [query for query in self.live if is_hit(query)]:
+            self.live.pop(query).superseded = time.time()
 
     def view(self, flag, source, care_unit):
         """What the portal holds, by the filters: a snapshot that is kept for its cursors."""
@@ -383,10 +393,7 @@ class State:
         identifier = f"p{self.boot}-{self.next():06d}"
         mark = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
         found = Snapshot(identifier, [e.serialized() for e in chosen], f'"{self.boot}-{mark}"')
-        for old, view in self.views.items():
-            if old[:3] == query and view.superseded is None:
-                view.superseded = time.time()
-        self.views[key] = found
+        self.views[key] = self.live[query] = found
         while len(self.views) > 8:
             self.views.popitem(last=False)
         return found
@@ -414,6 +421,7 @@ class Fault:
         self.left = wish.get("times", 1 if self.kind == "expiredToken" else None)
         self.every = wish.get("every") or 1
         self.seen = self.fired = 0
+        self.release = threading.Event()  # set when the fault is taken away
 
     def applies(self, method, target, segments, query):
         if self.method and self.method.upper() != method or not self.path.search(target):
@@ -471,7 +479,7 @@ class Validator:
 
         class Providers:
             def create(self, scheme):
-                return {"mutualTLS": MutualTLS, "oauth2": Bearer}[scheme["type"].read_str()]()
+                return {"mutualTLS": MutualTLS, "oauth2": Bearer}[(scheme / "type").read_str()]()
 
         self.lock = threading.Lock()
         self.path_error = PathError
@@ -650,7 +658,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             step, pause = fault.wish.get("bytes", 1), fault.wish.get("ms", 50) / 1000
             self.write(head)
             for start in range(0, len(data), step):
-                if state.release.wait(pause):
+                if fault.release.wait(pause):
                     raise Hangup("slow")
                 self.write(data[start:start + step])
         else:
@@ -715,7 +723,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 state.violations.append({
                     "side": "privacy", "call": f"{self.command} {segments[1:2]}", "status": status,
                     "error": "a personnummer stands in the URL"})
-        if validator and segments[:1] == ["v1"]:
+        if validator and segments != ["oauth", "token"]:
             # What a fault spoils on purpose is not judged.
             spoilt = answered_by_fault or fault and fault.kind in (
                 Fault.PAGED | {"changedSnapshot"})
@@ -728,18 +736,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def due_fault(self, segments, query, target):
         if not state.faults:
             return None
-        main, pause = None, 0
+        main, delays = None, []
         with state.lock:
             for fault in state.faults:
                 if not fault.applies(self.command, target, segments, query):
                     continue
                 if fault.kind == "latency":
-                    pause += fault.wish.get("ms", 100) / 1000 if fault.is_due() else 0
+                    if fault.is_due():
+                        delays.append(fault)
                 elif main is None and fault.is_due():
                     main = fault
-            release = state.release
-        if pause:
-            release.wait(pause)
+        for fault in delays:
+            fault.release.wait(fault.wish.get("ms", 100) / 1000)
         return main
 
     def early_fault(self, fault):
@@ -772,7 +780,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if kind == "wrongEtag304":
             return 304, [("ETag", '"nobody-asked"')], None
         if kind == "hang":
-            self.wait_for_the_end()
+            self.wait_for_the_end(fault.release)
             raise Hangup("hang")
         if kind == "close":
             raise Hangup("closed")
@@ -780,11 +788,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             raise Hangup("reset")
         if kind == "hugeBody":
-            self.send_for_ever(wish.get("of", "rows"))
+            self.send_for_ever(wish.get("of", "rows"), fault.release)
         return None
 
-    def wait_for_the_end(self):
-        release = state.release
+    def wait_for_the_end(self, release):
         while not release.wait(0.1):
             readable, _, _ = select.select([self.connection], [], [], 0)
             if readable:
@@ -798,7 +805,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 except OSError:
                     return
 
-    def send_for_ever(self, of):
+    def send_for_ever(self, of, release):
         self.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                    b"Transfer-Encoding: chunked\r\n\r\n")
         head = b'{"snapshotId":"huge","asOf":"%s","total":2000000000,"items":[' % (
@@ -806,7 +813,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if of == "string":
             head += b'{"number":"'
         self.write(b"%x\r\n%s\r\n" % (len(head), head))
-        index, release = 0, state.release
+        index = 0
         while not release.is_set():
             if of == "space":
                 chunk = b" " * 65536
@@ -1305,9 +1312,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     @staticmethod
     def end_faults():
+        for fault in state.faults:
+            fault.release.set()
         state.faults = []
-        state.release.set()
-        state.release = threading.Event()
 
     def steer_list(self, method, identifier, wish):
         if method == "DELETE":
@@ -1376,7 +1383,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 state.set_flag(found, item["flag"], item["source"], item.get("listId"))
         if added:
             state.order = sorted(state.examinations)
-        state.flag_generation += 1
+        state.flags_changed()
         return {"flags": len(items)}
 
     # HTTP methods

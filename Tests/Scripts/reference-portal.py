@@ -85,6 +85,7 @@ import struct
 import sys
 import threading
 import time
+import traceback
 import urllib.parse
 import zlib
 
@@ -552,7 +553,10 @@ class Validator:
         def words(error):
             parts, cause = [], error
             while cause is not None:
-                parts.append(f"{type(cause).__name__}: {str(cause)[:300]}")
+                try:
+                    parts.append(f"{type(cause).__name__}: {str(cause)[:300]}")
+                except ValueError:  # openapi-core's text of a body that is not UTF-8
+                    parts.append(type(cause).__name__)
                 for inner in getattr(cause, "schema_errors", None) or ():
                     place = "/".join(str(p) for p in inner.absolute_path)
                     parts.append(f"{place or 'body'}: {inner.message}"[:400])
@@ -631,8 +635,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def send(self, status, headers, body, fault=None):
         """`body`: a Body or None."""
         data = body.plain if body else b""
-        lines = [f"HTTP/1.1 {status} {http.server.BaseHTTPRequestHandler.responses.get(status, ('Status',))[0]}",
-                 f"Date: {email.utils.formatdate(usegmt=True)}"]
+        reason = self.responses.get(status, ("Status",))[0]
+        lines = [f"HTTP/1.1 {status} {reason}", f"Date: {email.utils.formatdate(usegmt=True)}"]
         lines += [f"{name}: {value}" for name, value in headers]
         if data and "gzip" in self.headers.get("Accept-Encoding", "").lower():
             data = body.gzip()
@@ -669,30 +673,43 @@ class Handler(http.server.BaseHTTPRequestHandler):
         state.bytes_sent += len(data)
 
     def handle_request(self):
-        started_target = self.path
-        url = urllib.parse.urlsplit(self.path)
+        try:
+            url = urllib.parse.urlsplit(self.path)
+            query = urllib.parse.parse_qs(url.query, keep_blank_values=True)
+        except ValueError:
+            self.close_connection = True
+            raise Problem(400, "the target is not a URL") from None
         segments = [urllib.parse.unquote(s) for s in url.path.split("/")[1:]]
         if segments[:1] == ["_control"]:
             return self.control(segments[1:])
         if self.is_control_only:
             raise Problem(404)
-        query = urllib.parse.parse_qs(url.query, keep_blank_values=True)
         label = f"{self.command} {self.fold(segments, url.path)}"
         with state.lock:
             state.running += 1
             state.requests += 1
             state.max_concurrent = max(state.max_concurrent, state.running)
-        counted = "closed"
+        is_counted = False
+
+        def count(outcome):
+            nonlocal is_counted
+            is_counted = True
+            with state.lock:
+                counts = state.counts.setdefault(label, {})
+                counts[outcome] = counts.get(outcome, 0) + 1
+
         try:
-            counted = str(self.serve(segments, query, started_target))
+            answer, fault = self.serve(segments, query, self.path)
+            # Before it is sent: whoever has the answer finds it counted.
+            count(str(answer[0]))
+            self.send(*answer, fault)
         except Hangup as hangup:
-            counted = str(hangup)
             self.close_connection = True
+            if not is_counted:
+                count(str(hangup))
         finally:
             with state.lock:
                 state.running -= 1
-                counts = state.counts.setdefault(label, {})
-                counts[counted] = counts.get(counted, 0) + 1
 
     @staticmethod
     def fold(segments, path):
@@ -718,6 +735,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 headers = headers or [("WWW-Authenticate", 'Bearer realm="portal"')]
             headers = headers + [("Content-Type", "application/problem+json")]
             content = Body(dumps(problem.body))
+        except (Hangup, OSError):
+            raise
+        except Exception:  # a defect of this program, and to be seen as one
+            traceback.print_exc()
+            status, headers = 500, [("Content-Type", "application/problem+json")]
+            content = Body(dumps(Problem(500).body))
         if personnummer(target):
             with state.lock:
                 state.violations.append({
@@ -730,8 +753,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             validator.check(
                 self.command, target, self.headers, body,
                 None if spoilt else (status, headers, content.plain if content else b""))
-        self.send(status, headers, content, fault)
-        return status
+        return (status, headers, content), fault
 
     def due_fault(self, segments, query, target):
         if not state.faults:
@@ -1396,7 +1418,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                       Body(dumps(problem.body)))
 
     def __getattr__(self, name):
-        # Every other method too: one that is not possible is answered with 405, not 501.
+        # Every method: one that is not possible is answered with 405 and not with 501.
         if name.startswith("do_"):
             return self.do_GET
         raise AttributeError(name)

@@ -57,7 +57,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--max-time", type=int, default=60)
-    parser.add_argument("--max-examples", type=int, default=20)
+    parser.add_argument("--max-examples", type=int, default=15)
     options = parser.parse_args()
     scripts = os.path.dirname(sys.executable)
     deadline = time.monotonic() + options.max_time
@@ -91,6 +91,7 @@ def main():
                     "--header", f"Authorization: Bearer {TOKEN}",
                     "--phases", "examples,coverage,fuzzing", "--checks", "all",
                     "--max-examples", str(options.max_examples), "--seed", str(options.seed),
+                    "--no-shrink", "--max-failures", "10",
                     "--generation-database", "none", "--no-color"]
                 try:
                     status = subprocess.run(

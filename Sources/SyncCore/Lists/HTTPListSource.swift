@@ -101,14 +101,13 @@ public struct HTTPListSource: CollaborationListSource {
   private final class Rows: PageConsumer {
     private(set) var rows: [ListRow] = []
     private(set) var refused: [RefusedRow] = []
-    /// On which page, and where among the rows, an examination stands.
-    private var seen: [String: (page: Int, index: Int)] = [:]
+    private var seen: Set<String> = []
     private var count = 0
 
     func begin() {
       rows = []
       refused = []
-      seen = [:]
+      seen = []
       count = 0
     }
 
@@ -137,17 +136,10 @@ public struct HTTPListSource: CollaborationListSource {
         refused.append(RefusedRow(line: count, reason: reason))
         return nil
       }
-      if let earlier = seen[row.examination] {
-        guard earlier.page == page else {
-          return "row \(count): an examination that stands on another page as well: the pages do "
-            + "not belong together"
-        }
-        guard rows[earlier.index] == row else {
-          return "row \(count): an examination that stands on another row with other content"
-        }
-        return nil
+      // With the right number of rows, one that stands there twice hides another one.
+      guard seen.insert(row.examination).inserted else {
+        return "row \(count): an examination that stands there twice: the rows do not belong together"
       }
-      seen[row.examination] = (page, rows.count)
       rows.append(row)
       return nil
     }

@@ -168,7 +168,7 @@ struct PagedReader {
         case 410 where cursor != nil: return .expired
         case 429, 503:
           failure = Failure(.transient, Self.refusal(response))
-          pause = response.retryAfter(now: .now) ?? self.pause(repeats)
+          pause = restOfServer ?? self.pause(repeats)
         case 500...:
           failure = Failure(.transient, Self.refusal(response))
           pause = self.pause(repeats)
@@ -178,10 +178,14 @@ struct PagedReader {
       case .failure(let error):
         if let fault = taker.fault { throw Failure(.unproven, fault) }
         failure = Failure(.transient, error.description)
-        guard error.kind != .notTried, error.kind != .untrusted, error.kind != .unusable else {
-          throw failure
+        switch error.kind {
+        case .untrusted, .unusable: throw failure
+        case .notTried:
+          // It is being left alone: wait for that to end, if it does in time.
+          guard let rest = restOfServer else { throw failure }
+          pause = rest
+        default: pause = self.pause(repeats)
         }
-        pause = self.pause(repeats)
       }
       // Rows of a page that was cut have been taken: it can only be repeated where none has.
       guard repeats < Self.mostRepeats, !taker.hasTaken, Self.rest(pause, deadline) else {
@@ -202,6 +206,11 @@ struct PagedReader {
     } catch {
       return .failure(error)
     }
+  }
+
+  /// For how long the server is to be left alone.
+  private var restOfServer: Duration? {
+    service.restsUntil.map { max(.zero, $0 - .now) + .milliseconds(10) }
   }
 
   private func pause(_ repeats: Int) -> Duration {

@@ -188,8 +188,8 @@ struct ConfigurationErrorTests {
         "4:18: list[1].source.pattern: found \"../*\", expected a file name with * and ?, without a folder"
       ),
       (
-        "[[list]]\nid = \"a\"\nflag = \"samverkan\"\nsource.kind = \"http\"",
-        "4:15: list[1].source.kind: found \"http\", expected one of \"csv\""
+        "[[list]]\nid = \"a\"\nflag = \"samverkan\"\nsource.kind = \"file\"",
+        "4:15: list[1].source.kind: found \"file\", expected one of \"csv\", \"http\", \"worklist\""
       ),
       (
         "[[list]]\nid = \"a\"\nflag = \"samverkan\"\nsource.columns.status = \"Namn\"",

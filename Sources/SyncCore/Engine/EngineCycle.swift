@@ -15,6 +15,8 @@ extension Engine {
     var isWriting = false
     /// A list came in since the last plan.
     var needsPlan = true
+    /// Plans still to follow the read-back of this one's writes, for what was too much at once.
+    var remainingPlans = 0
 
     var nextDeadline: MonotonicTime {
       if isWriting || !isPortalRead { return listDeadline }

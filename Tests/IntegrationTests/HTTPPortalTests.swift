@@ -42,7 +42,7 @@ struct HTTPPortalTests {
 
   private static func listing(
     _ portal: HTTPPortal, since token: String? = nil
-  ) throws -> (flags: [ExaminationKey: PortalFlag], token: String)? {
+  ) throws -> (flags: ExaminationTable<PortalFlag>, token: String)? {
     switch try portal.flags(since: token, deadline: .after(.seconds(20))) {
     case .unchanged: return nil
     case .flags(let flags, let token): return (flags, token)

@@ -1,4 +1,5 @@
 import DICOM
+import HTTP
 import Platform
 import SQLite
 
@@ -24,14 +25,18 @@ public final class Engine {
 
   // Lists and flags (EngineLists, EngineFlags).
   var lists: [String: ListState] = [:]
-  var examinations: [ExaminationKey: Known] = [:]
-  var memory: [ExaminationKey: FlagMemory] = [:]
-  var portalFlags: [ExaminationKey: PortalFlag] = [:]
+  var examinations: ExaminationTable<Known> = [:]
+  var memory: ExaminationTable<FlagMemory> = [:]
+  var portalFlags: ExaminationTable<PortalFlag> = [:]
   /// Recalled, and not seen absent from their lists since: they get no flag.
   var recalled: Set<ExaminationKey> = []
   var portalToken: String?
   var portalReachable: Bool?
   var portalReason: String?
+  /// Another daemon drives the same portal: this one changes nothing there.
+  var isPortalForeign = false
+  /// What was known of the HTTP servers when the cycle began.
+  var servers: [(name: String, facts: HTTPService.Facts)] = []
   var deviations: [FlagReconciler.Deviation] = []
   var reports: [String: FlagReconciler.ListReport] = [:]
 
@@ -47,8 +52,9 @@ public final class Engine {
   var lanes: [String: Lane] = [:]
   var totals = EngineSnapshot.ImageTotals()
   var running: [ExaminationKey: (archived: Int, expected: Int)] = [:]
-  var ticket: UInt64 = 0
-  var unpublished: [ExaminationKey: ImageAvailability] = [:]
+  var ticket: UInt32 = 0
+  /// What the portal is still to be told of; how it is with their images, the ledger knows.
+  var unpublished: ExaminationTable<Void> = [:]
   var isPublishing = false
   let stopGate: Gate
 
@@ -63,25 +69,56 @@ public final class Engine {
   var ledgerProblem: String?
   var reloadError: String?
 
-  /// What is kept in memory of an examination; the rest lies in the ledger.
+  /// What is kept in memory of an examination; the rest lies in the ledger. In an order that leaves
+  /// no gaps, since there may be a hundred thousand.
   struct Known {
     var id: Int64
     var digest: Int64
-    var list: String?
-    var source: String?
-    var portalFlag: String?
+    var list: Word?
     var status: ExaminationStatus
     var priority: Priority
     var images: ImageState
-    var archived: Int
-    var expected: Int
+    var source: Word?
     var held: Bool
     var isBlocked: Bool
-    /// Which entry in a queue counts; 0 for none.
-    var ticket: UInt64 = 0
     var isRunning = false
+    var portalFlag: Word?
     /// Something changed while a pass ran: run another at once.
     var isStale = false
+    /// Which entry in a queue counts; 0 for none.
+    var ticket: UInt32 = 0
+    private var archivedObjects: UInt32 = 0
+    private var expectedObjects: UInt32 = 0
+
+    var archived: Int {
+      get { Int(archivedObjects) }
+      set { archivedObjects = UInt32(clamping: newValue) }
+    }
+
+    var expected: Int {
+      get { Int(expectedObjects) }
+      set { expectedObjects = UInt32(clamping: newValue) }
+    }
+
+    init(
+      id: Int64, digest: Int64 = 0, list: Word? = nil, source: Word? = nil,
+      portalFlag: Word? = nil, status: ExaminationStatus = .unknown, priority: Priority = .routine,
+      images: ImageState = .none, archived: Int = 0, expected: Int = 0, held: Bool = false,
+      isBlocked: Bool = false
+    ) {
+      self.id = id
+      self.digest = digest
+      self.list = list
+      self.source = source
+      self.portalFlag = portalFlag
+      self.status = status
+      self.priority = priority
+      self.images = images
+      self.held = held
+      self.isBlocked = isBlocked
+      self.archived = archived
+      self.expected = expected
+    }
   }
 
   public init(
@@ -116,8 +153,9 @@ public final class Engine {
     try ledger.forEachExamination { stored in
       if let kept = stored.memory { memory[stored.key] = kept }
       var known = Known(
-        id: stored.id, digest: stored.digest, list: stored.list, source: stored.source,
-        portalFlag: stored.portalFlag, status: stored.status, priority: stored.priority,
+        id: stored.id, digest: stored.digest, list: stored.list.map { Word($0) },
+        source: stored.source.map { Word($0) }, portalFlag: stored.portalFlag.map { Word($0) },
+        status: stored.status, priority: stored.priority,
         images: stored.images, archived: stored.archived, expected: stored.expected ?? 0,
         held: stored.held, isBlocked: ImageProgress.isBlocked(by: stored.reason))
       // A pass that was running when the daemon died is not running now.
@@ -127,17 +165,18 @@ public final class Engine {
       if known.list != nil {
         schedule(stored.key, at: stored.nextAttempt)
         // What was recorded last may never have reached the portal.
-        unpublished[stored.key] = ImageAvailability(
-          key: stored.key, state: known.images, archived: stored.archived,
-          expected: stored.expected, reason: stored.reason)
+        unpublished[stored.key] = ()
       }
     }
   }
 
   /// Handles a batch of events, then starts whatever has become due.
-  public func handle(_ events: [EngineEvent]) {
+  public func handle(_ events: consuming [EngineEvent]) {
     var passed: [(ExaminationKey, String, ImagePass.Result)] = []
-    for event in events {
+    for index in events.indices {
+      // A list or a listing is large: gone before the next thing is done.
+      let event = events[index]
+      events[index] = .tick
       if case .imagePassed(let key, let lane, let result) = event {
         passed.append((key, lane, result))
         continue
@@ -156,6 +195,10 @@ public final class Engine {
     case .listRead(let list, let number, let result): listRead(list, number, result)
     case .portalRead(let number, let isVerification, let result):
       portalRead(number, isVerification, result)
+    case .flagsProgress(let number, let written):
+      if cycle?.record.number == number {
+        cycle!.record.flagsPending = max(0, cycle!.record.flagsPending - written)
+      }
     case .flagsWritten(let number, let outcomes): flagsWritten(number, outcomes)
     case .availabilityPublished(let entries, let error): availabilityPublished(entries, error)
     case .imageProgress(let key, let archived, let expected):
@@ -247,7 +290,7 @@ public final class Engine {
     settings = new
     self.surroundings = surroundings
     makeLanes()
-    for (key, known) in examinations where known.list != nil && !known.isRunning {
+    for key in examinations.keys where examinations[key]?.isRunning == false {
       schedule(key, at: clock.wall)
     }
     reloadError = nil

@@ -64,6 +64,7 @@ extension EngineSurroundings {
         DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle))
     }
     self.init(portal: portal, archive: archive, lists: lists, sources: sources)
+    self.services = services.all
   }
 
   private static func source(

@@ -169,6 +169,23 @@ public final class Ledger {
     }
   }
 
+  /// What the portal is told of an examination's images.
+  public func availability(of key: ExaminationKey) throws -> ImageAvailability? {
+    try database.first(
+      """
+      SELECT images, archived, expected, reason_code, reason_text FROM examination
+      WHERE system = ? AND number = ?
+      """, key.system, key.number
+    ) { row in
+      ImageAvailability(
+        key: key, state: ImageState(rawValue: row.text(0)) ?? .none, archived: row.int(1),
+        expected: row.optionalInteger(2).map(Int.init),
+        reason: row.optionalText(3).flatMap(ImageReason.Code.init(rawValue:)).map {
+          ImageReason($0, row.optionalText(4) ?? "")
+        })
+    }
+  }
+
   public func recordProgress(_ id: Int64, _ progress: ImageProgress, now: WallTime) throws {
     try database.execute(
       """

@@ -99,15 +99,14 @@ public struct HTTPListSource: CollaborationListSource {
 
   /// Collects the rows.
   private final class Rows: PageConsumer {
-    private(set) var rows: [ListRow] = []
-    private(set) var refused: [RefusedRow] = []
-    private var seen: Set<String> = []
+    private var collector = RowCollector()
     private var count = 0
 
+    var rows: ListRows { collector.rows }
+    var refused: [RefusedRow] { collector.refused }
+
     func begin() {
-      rows = []
-      refused = []
-      seen = []
+      collector = RowCollector()
       count = 0
     }
 
@@ -125,22 +124,23 @@ public struct HTTPListSource: CollaborationListSource {
           return nil
         }
       }
-      let number = text("number")
       let row = ListRow(
-        examination: number ?? "", referral: text("referral"), studyUID: text("studyUid"),
-        patientID: text("patientId"), status: text("status"), modality: text("modality"),
-        description: text("description"), careUnit: text("careUnit"),
-        scheduled: text("scheduled"), priority: text("priority"), patientName: text("patientName"))
+        examination: text("number") ?? "", referral: text("referral"),
+        studyUID: text("studyUid"), patientID: text("patientId"), status: text("status"),
+        modality: text("modality"), description: text("description"),
+        careUnit: text("careUnit"), scheduled: text("scheduled"), priority: text("priority"),
+        patientName: text("patientName"))
       if let wrong { return wrong }
-      if let reason = ListTable.refusal(ofNumber: row.examination) {
-        refused.append(RefusedRow(line: count, reason: reason))
-        return nil
+      let before = (collector.rows.count, collector.refused.count)
+      do throws(RowCollector.Fault) {
+        try collector.add(row, line: count)
+      } catch {
+        return "row \(error.line): \(error.message)"
       }
       // With the right number of rows, one that stands there twice hides another one.
-      guard seen.insert(row.examination).inserted else {
+      if before == (collector.rows.count, collector.refused.count) {
         return "row \(count): an examination that stands there twice: the rows do not belong together"
       }
-      rows.append(row)
       return nil
     }
   }

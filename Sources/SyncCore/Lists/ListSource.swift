@@ -35,7 +35,7 @@ public struct ListSnapshot: Sendable {
   public var snapshotID: String
   /// When the source made it.
   public var asOf: WallTime
-  public var rows: [ListRow]
+  public var rows: ListRows
   /// Rows that could not be used, with the reason for each.
   public var refusedRows: [RefusedRow]
   public var identity: SnapshotIdentity
@@ -43,7 +43,7 @@ public struct ListSnapshot: Sendable {
   public var proof: String
 
   public init(
-    snapshotID: String, asOf: WallTime, rows: [ListRow], refusedRows: [RefusedRow] = [],
+    snapshotID: String, asOf: WallTime, rows: ListRows, refusedRows: [RefusedRow] = [],
     identity: SnapshotIdentity, proof: String = ""
   ) {
     self.snapshotID = snapshotID
@@ -99,31 +99,6 @@ public struct ListRow: Hashable, Sendable {
     self.careUnit = careUnit
     self.scheduled = scheduled
     self.priority = priority
-  }
-
-  /// A number that changes when anything of the row does. Of our own making (FNV-1a), since Swift's
-  /// hashes differ from run to run.
-  func digest(seed: UInt64) -> Int64 {
-    var hash = seed
-    func mix(_ text: String?) {
-      guard var text else {
-        hash = (hash ^ 0x1FF) &* 0x100_0000_01b3
-        return
-      }
-      text.withUTF8 { for byte in $0 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 } }
-      hash = (hash ^ 0x1FE) &* 0x100_0000_01b3
-    }
-    mix(referral)
-    mix(studyUID)
-    mix(patientID)
-    mix(patientName)
-    mix(status)
-    mix(modality)
-    mix(description)
-    mix(careUnit)
-    mix(scheduled)
-    mix(priority)
-    return Int64(bitPattern: hash)
   }
 }
 

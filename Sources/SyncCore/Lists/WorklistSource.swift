@@ -55,7 +55,7 @@ public struct WorklistSource: CollaborationListSource {
     let unique = String(UInt64.random(in: .min ... .max), radix: 16)
     return .snapshot(
       ListSnapshot(
-        snapshotID: "\(asOf)/\(digest.prefix(16))/\(unique)", asOf: asOf, rows: rows,
+        snapshotID: "\(asOf)/\(digest.prefix(16))/\(unique)", asOf: asOf, rows: ListRows(rows),
         refusedRows: table.refused, identity: SnapshotIdentity("\(worklist.station)|\(digest)"),
         proof: "\(table.answers) answers from \(worklist.peer), then \(result.status), "
           + "sha256 \(digest.prefix(16))…"))

@@ -21,7 +21,7 @@ public final class HTTPPortal: Portal {
 
   private struct State {
     /// What the portal was last told, or showed, of examinations' images: as digests.
-    var told: [ExaminationKey: UInt64] = [:]
+    var told = ExaminationTable<UInt64>()
     var hasHeartbeats = true
   }
 
@@ -59,27 +59,28 @@ public final class HTTPPortal: Portal {
     case .unchanged: return .unchanged
     case .complete(let proof):
       let images = listing.images
-      state.withLock { $0.told.merge(images) { _, new in new } }
+      state.withLock { state in
+        for (key, digest) in images { state.told[key] = digest }
+      }
       return .flags(listing.flags, token: proof.etag ?? "")
     }
   }
 
   /// Collects a listing of flags.
   private final class Listing: PageConsumer {
-    var flags: [ExaminationKey: PortalFlag] = [:]
-    var images: [ExaminationKey: UInt64] = [:]
-    private var words: [String: String] = [:]
+    private(set) var flags = ExaminationTable<PortalFlag>()
+    private(set) var images = ExaminationTable<UInt64>()
 
     func begin() {
-      flags = [:]
-      images = [:]
+      flags = ExaminationTable()
+      images = ExaminationTable()
     }
 
     func take(_ item: JSONValue, page: Int) -> String? {
       guard let system = item["system"]?.stringValue, let number = item["number"]?.stringValue,
         !system.isEmpty, !number.isEmpty
       else { return "an examination without system and number: both have to be texts" }
-      let key = ExaminationKey(system: shared(system), number: number)
+      let key = ExaminationKey(system: system, number: number)
       if let images = item["images"], !images.isNull {
         self.images[key] = HTTPPortal.digest(images)
       }
@@ -88,19 +89,12 @@ public final class HTTPPortal: Portal {
         let etag = flag["etag"]?.stringValue, !etag.isEmpty
       else { return "a flag without flag, source and etag" }
       let held = PortalFlag(
-        flag: shared(id), source: shared(source),
-        list: flag["listId"]?.stringValue.map { shared($0) }, version: etag)
-      guard flags.updateValue(held, forKey: key) == nil else {
+        flag: id, source: source, list: flag["listId"]?.stringValue, version: etag)
+      guard flags[key] == nil else {
         return "an examination that stands there twice: its pages do not belong together"
       }
+      flags[key] = held
       return nil
-    }
-
-    /// Many rows, few different words: one text each instead of one a row.
-    private func shared(_ text: String) -> String {
-      if let known = words[text] { return known }
-      words[text] = text
-      return text
     }
   }
 

@@ -26,7 +26,7 @@ public protocol Portal: Sendable {
 public enum FlagListing: Sendable {
   case unchanged
   /// The flags, and a token for the next call.
-  case flags([ExaminationKey: PortalFlag], token: String)
+  case flags(ExaminationTable<PortalFlag>, token: String)
 }
 
 public enum FlagWriteOutcome: Hashable, Sendable {

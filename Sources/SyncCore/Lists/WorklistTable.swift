@@ -33,6 +33,7 @@ struct WorklistTable {
   /// Bytes of text in all the rows.
   static let mostText = 64 << 20
 
+  private let mostAnswers: Int
   private(set) var answers = 0
   private(set) var refused: [RefusedRow] = []
   private let worklist: Configuration.Worklist
@@ -48,9 +49,12 @@ struct WorklistTable {
     var isStatusMixed = false
   }
 
-  init(_ worklist: Configuration.Worklist, days: Days = Days()) {
+  init(
+    _ worklist: Configuration.Worklist, days: Days = Days(), mostAnswers: Int = Self.mostAnswers
+  ) {
     self.worklist = worklist
     self.days = days
+    self.mostAnswers = mostAnswers
   }
 
   /// What to ask for: all steps of the station, within the days.
@@ -83,8 +87,8 @@ struct WorklistTable {
 
   mutating func add(_ answer: DataSet) throws(Failure) {
     answers += 1
-    guard answers <= Self.mostAnswers else {
-      throw failure("more than \(Self.mostAnswers) answers: no list is that long")
+    guard answers <= mostAnswers else {
+      throw failure("more than \(mostAnswers) answers: no list is that long")
     }
     let steps = answer.items(.scheduledProcedureStepSequence)
     guard !steps.isEmpty else {
@@ -232,8 +236,12 @@ struct WorklistTable {
 
   // MARK: - Values
 
+  /// Nil also where characters are not of the character set (0008,0005) that the answer names:
+  /// peers are known to leave it out. Better no name than a wrong one.
   private static func value(_ dataSet: DataSet, _ tag: Tag) -> String? {
-    guard let text = dataSet.string(tag) else { return nil }
+    guard let text = dataSet.string(tag), !text.unicodeScalars.contains("\u{FFFD}") else {
+      return nil
+    }
     let trimmed = trimmed(text)
     return trimmed.isEmpty ? nil : trimmed
   }

@@ -30,6 +30,8 @@ public final class Engine {
   var portalFlags: ExaminationTable<PortalFlag> = [:]
   /// Recalled, and not seen absent from their lists since: they get no flag.
   var recalled: Set<ExaminationKey> = []
+  /// So many changes are planned, recorded and sent at a time: a first import has a hundred thousand.
+  var writesAtOnce = 10_000
   var portalToken: String?
   var portalReachable: Bool?
   var portalReason: String?
@@ -55,6 +57,8 @@ public final class Engine {
   var ticket: UInt32 = 0
   /// What the portal is still to be told of; how it is with their images, the ledger knows.
   var unpublished: ExaminationTable<Void> = [:]
+  /// So many examinations are told of in one message: at a start it is all of them.
+  var publishedAtOnce = 500
   var isPublishing = false
   let stopGate: Gate
 

@@ -15,9 +15,6 @@ extension Engine {
     }
   }
 
-  /// So many changes are planned, recorded and sent at a time: a first import has a hundred thousand.
-  static var writesAtOnce: Int { 10_000 }
-
   /// Makes a plan, records it and starts its writes. When verifying, takes note of what has arrived:
   /// what has not gets its next try in the next cycle. What was left over by the cycle's plan, since
   /// it was too much at once, goes on.
@@ -41,7 +38,7 @@ extension Engine {
     let goesOn = verifying && !isStopping && (cycle?.remainingPlans ?? 0) > 0
     var plan = reconciler.plan(
       lists: views, portal: portalFlags, memory: memory, now: now,
-      limit: !verifying || goesOn ? Self.writesAtOnce : 0, onlyFirstTries: verifying)
+      limit: !verifying || goesOn ? writesAtOnce : 0, onlyFirstTries: verifying)
     if verifying {
       if !goesOn { plan.memory = plan.memory.filter { $0.value == nil } }
       // Its first try has only just been made.
@@ -56,7 +53,7 @@ extension Engine {
     // Counted, so that a cycle ends whatever happens in the portal meanwhile.
     cycle.remainingPlans =
       goesOn
-      ? cycle.remainingPlans - 1 : (plan.deferred + Self.writesAtOnce - 1) / Self.writesAtOnce
+      ? cycle.remainingPlans - 1 : (plan.deferred + writesAtOnce - 1) / writesAtOnce
     self.cycle = cycle
     let writes = plan.writes
     let number = cycle.record.number

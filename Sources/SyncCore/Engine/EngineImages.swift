@@ -206,14 +206,11 @@ extension Engine {
     return true
   }
 
-  /// As many examinations are told of in one message: all of them are to be told of at a start.
-  static var publishedAtOnce: Int { 500 }
-
   /// Tells the portal what has changed, one message at a time: while one is on its way the next
   /// gathers.
   func publishAvailability() {
     if isPublishing || unpublished.isEmpty || portalReachable == false { return }
-    let keys = Array(unpublished.keys.prefix(Self.publishedAtOnce))
+    let keys = Array(unpublished.keys.prefix(publishedAtOnce))
     let entries: [ImageAvailability]
     do {
       entries = try keys.compactMap { key in

@@ -206,6 +206,8 @@ final class Simulation {
   let portal: FaultyPortal
   let lists: [String: List]
   var settings = EngineSettings()
+  /// Makes the engine do things in pieces of so many.
+  var pieces: Int?
   private(set) var engine: Engine!
   private let mailbox: Mailbox
 
@@ -244,6 +246,10 @@ final class Simulation {
       settings: settings, surroundings: surroundings,
       ledger: Ledger(path: "\(directory.path)/ledger.sqlite"), clock: clock, jobs: jobs,
       log: .silent, stop: Gate(), post: { event in mailbox.events.withLock { $0.append(event) } })
+    if let pieces {
+      engine.writesAtOnce = pieces
+      engine.publishedAtOnce = pieces
+    }
   }
 
   func engineGone() { engine = nil }
@@ -306,7 +312,7 @@ extension ListReadError {
 
 extension ListSnapshot {
   static func simulated(_ id: String, asOf: WallTime, rows: [ListRow]) -> ListSnapshot {
-    ListSnapshot(snapshotID: id, asOf: asOf, rows: rows, identity: SnapshotIdentity(id))
+    ListSnapshot(snapshotID: id, asOf: asOf, rows: ListRows(rows), identity: SnapshotIdentity(id))
   }
 }
 

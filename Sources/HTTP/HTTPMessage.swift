@@ -8,6 +8,8 @@ public struct HTTPRequest: Sendable {
   public var body: [UInt8]?
   /// Sent as the body's type where there is a body.
   public var contentType = "application/json"
+  /// What a successful answer's type must contain where it is taken piece by piece: `json`.
+  public var expectedType: String?
   /// Gets the body of a successful answer (2xx) piece by piece, on the session's thread; false ends
   /// the transfer. Nil: the body comes with the answer, up to the session's limit.
   public var onBody: (@Sendable (UnsafeRawBufferPointer) -> Bool)?

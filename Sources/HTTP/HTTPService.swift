@@ -84,6 +84,7 @@ public final class HTTPService: Sendable {
       var token = try tokens.token(deadline: deadline)
       var request = HTTPRequest(method, base.description + path, body: body, onBody: onBody)
       request.headers = headers + Self.authorization(token)
+      request.expectedType = "json"
       var response = try session.perform(request, deadline: deadline)
       if response.status == 401, let refused = token, tokens.refused(refused) {
         token = try tokens.token(deadline: deadline)

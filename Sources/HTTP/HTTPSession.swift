@@ -180,6 +180,15 @@ final class HTTPTransfer: @unchecked Sendable {
         refusal = "its answer is longer than \(settings.streamLimit) bytes"
         return false
       }
+      if let wanted = request.expectedType, received == bytes.count {
+        let type = headers.first { $0.name == "content-type" }?.value.lowercased() ?? ""
+        guard type.contains(wanted) else {
+          refusal =
+            "its answer is \(type.isEmpty ? "of no type" : String(type.prefix(60))), not \(wanted): "
+            + "is it a log-in page, or the wrong address?"
+          return false
+        }
+      }
       if onBody(bytes) { return true }
       refusal = "its answer is not what was asked for"
       return false

@@ -31,7 +31,11 @@ final class HTTPWorker {
     while true {
       guard let new = mailbox.take() else { return }
       waiting += new
-      guard Self.isReady, open() else {
+      let before = multi
+      let isOpen = Self.isReady && open()
+      // Whoever put something in while there was nothing to wake could not do so.
+      if multi != before { waiting += mailbox.take() ?? [] }
+      guard isOpen else {
         for transfer in waiting {
           transfer.end(.failure(HTTPFailure(.notTried, "\(transfer.origin): libcurl does not start")))
         }
@@ -241,7 +245,8 @@ final class HTTPWorker {
       let failure = TLSFailure(
         code: code, verification: ccurl_verify_result(handle),
         words: words.isEmpty ? String(cString: curl_easy_strerror(code)) : words)
-      return .failure(Self.failure(failure, transfer, settings))
+      let isNew = ccurl_long_info(handle, CURLINFO_NUM_CONNECTS) > 0
+      return .failure(Self.failure(failure, transfer, settings, isNew: isNew))
     }
     var response = HTTPResponse(
       status: Int(ccurl_response_status(handle)), headers: transfer.headers, body: transfer.body)
@@ -258,7 +263,8 @@ final class HTTPWorker {
 
   /// What a failure of libcurl's means for the request: above all, whether it can have been heard.
   private static func failure(
-    _ failure: TLSFailure, _ transfer: HTTPTransfer, _ settings: HTTPSession.Settings
+    _ failure: TLSFailure, _ transfer: HTTPTransfer, _ settings: HTTPSession.Settings,
+    isNew: Bool
   ) -> HTTPFailure {
     let origin = transfer.origin
     switch failure.code {
@@ -289,7 +295,11 @@ final class HTTPWorker {
     case CURLE_BAD_CONTENT_ENCODING:
       return HTTPFailure(.unusable, "\(origin): its answer cannot be unpacked (\(failure.words))")
     default:
-      return HTTPFailure(.broken, "\(origin): the connection broke (\(failure.words))")
+      var advice = "the connection broke"
+      if isNew, transfer.headers.isEmpty, origin.hasPrefix("https") {
+        advice = TLSFailure.closedUnheard(hasCertificate: settings.tls.certificate != nil)
+      }
+      return HTTPFailure(.broken, "\(origin): \(advice) (\(failure.words))")
     }
   }
 }

@@ -56,13 +56,18 @@ package struct TLSFailure: Error {
 
   /// The end of the stream before its first byte.
   static func closedUnheard(_ peer: String, hasCertificate: Bool) -> TransportError {
-    TransportError(
-      "read \(peer): it closed the connection without a word. "
-        + (hasCertificate
-          ? "If it did so at once, it may not accept our certificate: "
-            + "it has to trust the authority that issued it"
-          : "If it did so at once, it may demand a certificate of ours, "
-            + "which is to be configured with its key"))
+    TransportError("read \(peer): " + closedUnheard(hasCertificate: hasCertificate))
+  }
+
+  /// What it may mean that the peer has closed a new connection before it said anything: TLS 1.3
+  /// tells of a refused certificate only after the handshake, if at all.
+  package static func closedUnheard(hasCertificate: Bool) -> String {
+    "it closed the connection without a word. "
+      + (hasCertificate
+        ? "If it did so at once, it may not accept our certificate: "
+          + "it has to trust the authority that issued it"
+        : "If it did so at once, it may demand a certificate of ours, "
+          + "which is to be configured with its key")
   }
 
   private func verificationAdvice(_ options: TLSOptions) -> String {

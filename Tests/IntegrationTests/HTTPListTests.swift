@@ -34,7 +34,7 @@ struct HTTPListTests {
       "number": "SE00000000000999", "referral": "R1", "studyUid": "1.2.3",
       "patientId": "191212121212", "patientName": "Tolvansson^Tolvan Åäö", "status": "Utförd",
       "modality": "CT", "description": "DT hjärna", "careUnit": "SE2321000131-E000000000001",
-      "scheduled": "2026-11-23", "priority": "Akut",
+      "scheduled": "2026-11-23T08:00:00Z", "priority": "Akut",
     ]
     let rows = Self.numbers(1...120).map { number -> JSONValue in ["number": .string(number)] }
     try server.setList("teleconsult", rows + [row])
@@ -61,7 +61,8 @@ struct HTTPListTests {
     let calls = try #require(try server.counts["GET /v1/lists/teleconsult/examinations"])
     #expect(calls["200"]?.intValue == 3)
     #expect(calls["304"]?.intValue == 1)
-    #expect(try server.violations == [])
+    let violations = try server.violations
+    #expect(violations.isEmpty, "\(violations)")
   }
 
   @Test(
@@ -91,7 +92,8 @@ struct HTTPListTests {
     let error = #expect(throws: ListReadError.self) {
       try source.read(deadline: .after(.seconds(3)), previous: nil)
     }
-    #expect(error?.message.contains(words) == true, "\(String(describing: error))")
+    #expect(
+      words.isEmpty || error?.message.contains(words) == true, "\(String(describing: error))")
     #expect(try server.requests("GET /v1/lists/teleconsult/examinations") <= 16)
   }
 
@@ -303,7 +305,7 @@ final class HTTPDaemon {
   func cycle() throws -> Int {
     let status = try syncctl(["status"]).first
     let cycle = status?["cycle"]
-    let number = Int(cycle?["number"]?.intValue ?? 0)
+    let number = Int(cycle?["number"]?.stringValue ?? "") ?? 0
     return cycle?["running"]?.boolValue == true ? number - 1 : number
   }
 

@@ -231,13 +231,6 @@ struct PagedReader {
   private func page(
     _ response: HTTPResponse, _ taker: PageTaker
   ) throws(Failure) -> Page {
-    let type = response["content-type"]?.lowercased() ?? ""
-    guard type.hasPrefix("application/json") || type.contains("+json") else {
-      throw Failure(
-        .unproven,
-        "the answer is no JSON (\(type.isEmpty ? "no type" : String(type.prefix(60)))): is it a "
-          + "log-in page, or the wrong address?")
-    }
     let members: JSONObject
     do throws(JSONError) {
       members = try taker.finish()

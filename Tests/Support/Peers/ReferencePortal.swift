@@ -31,7 +31,8 @@ public final class ReferencePortal: Sendable {
       if let authority = tls.clientAuthority { arguments += ["--client-ca", authority] }
     }
     let process = try ChildProcess(Peers.python, arguments + options)
-    _ = process.waitForOutput("\n")
+    _ = process.waitForOutput("READY ")
+    _ = waitUntil(.after(.seconds(5))) { process.standardOutput.contains("\n") }
     let words = process.standardOutput.split(whereSeparator: \.isWhitespace)
     guard words.first == "READY", words.count >= 3, let port = UInt16(words[1]),
       let controlPort = UInt16(words[2])

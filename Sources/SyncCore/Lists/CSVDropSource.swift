@@ -95,7 +95,8 @@ public struct CSVDropSource: CollaborationListSource {
     let pieces = FilePieces(file, from: start, to: start + count)
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
       while filled < count {
-        let rest = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[filled...])
+        let rest = UnsafeMutableRawBufferPointer(
+          rebasing: UnsafeMutableRawBufferPointer(buffer)[filled...])
         let read = pieces.read(into: rest)
         if read == 0 { break }
         filled += read

@@ -75,7 +75,8 @@ struct CSVReader {
         memmove(bytes.baseAddress!, bytes.baseAddress! + start, kept)
       }
       return source(
-        UnsafeMutableRawBufferPointer(rebasing: bytes[kept..<min(bytes.count, kept + Self.pieceSize)]))
+        UnsafeMutableRawBufferPointer(
+          rebasing: bytes[kept..<min(bytes.count, kept + Self.pieceSize)]))
     }
     index -= start
     end = kept + count

@@ -69,7 +69,8 @@ struct ListTable {
       }
     }
     let row = ListRow(
-      examination: value(columns.examination) ?? "", referral: value(columns.referral), studyUID: value(columns.studyUID),
+      examination: value(columns.examination) ?? "", referral: value(columns.referral),
+      studyUID: value(columns.studyUID),
       patientID: value(columns.patientID), status: value(columns.status),
       modality: value(columns.modality), description: value(columns.description),
       careUnit: value(columns.careUnit), scheduled: value(columns.scheduled),

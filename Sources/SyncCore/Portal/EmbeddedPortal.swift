@@ -40,7 +40,8 @@ public final class EmbeddedPortal: Portal {
       let now = "\(version).\(database.totalChanges)"
       if now == token { return .unchanged }
       var flags = ExaminationTable<PortalFlag>(
-        minimumCapacity: try database.count("SELECT count(*) FROM examination WHERE flag IS NOT NULL"))
+        minimumCapacity: try database.count(
+          "SELECT count(*) FROM examination WHERE flag IS NOT NULL"))
       var words = WordReader()
       try database.query(
         "SELECT system, number, flag, source, list, version FROM examination WHERE flag IS NOT NULL"

@@ -39,7 +39,9 @@ struct EngineTests {
     world.run(.seconds(360))
     #expect(try world.flags().count == 41)
     // A portal that does not do what it says is not asked again and again within a cycle.
-    world.portal.faults.withLock { $0.keepsFlags = true; $0.writes = 0 }
+    world.portal.faults.withLock {
+      $0.keepsFlags = true; $0.writes = 0
+    }
     world.lists["tmc"]!.set(Array(numbers.dropLast(18)))
     world.run(.seconds(240))
     #expect(world.portal.faults.withLock { $0.writes } <= 9 * 2)

@@ -53,7 +53,8 @@ import Testing
 
   @Test("Where the bytes are parted into pieces makes no difference")
   func pieces() throws {
-    let text = "a;\"b;\"\"c\"\"\r\nd\"\r\n\n;\"\"\r\nåäö;\(String(repeating: "x", count: 70)); y\n1;2;"
+    let text =
+      "a;\"b;\"\"c\"\"\r\nd\"\r\n\n;\"\"\r\nåäö;\(String(repeating: "x", count: 70)); y\n1;2;"
     let whole = try records(Array(text.utf8))
     #expect(whole.count == 4)
     for size in 1..<40 { #expect(try records(Array(text.utf8), pieces: size) == whole) }

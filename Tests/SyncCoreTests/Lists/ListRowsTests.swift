@@ -11,7 +11,8 @@ import Testing
   private static func row(_ number: Int) -> ListRow {
     ListRow(
       examination: "SE\(number)", referral: number % 2 == 0 ? nil : "R\(number)",
-      description: String(repeating: "å", count: number % 500), priority: number % 3 == 0 ? "" : nil)
+      description: String(repeating: "å", count: number % 500), priority: number % 3 == 0 ? "" : nil
+    )
   }
 
   @Test("Rows come out as they went in: all, empty and missing values, and long ones")
@@ -78,7 +79,9 @@ import Testing
   @Test("Numbers that no examination can have are left out, with the line and the reason")
   func unusable() throws {
     var collector = RowCollector()
-    for (line, number) in ["", "a\u{7}", "12345678901234567", "ÅÄÖ", "1234567890123456"].enumerated() {
+    for (line, number) in ["", "a\u{7}", "12345678901234567", "ÅÄÖ", "1234567890123456"]
+      .enumerated()
+    {
       try collector.add(ListRow(examination: number), line: line)
     }
     #expect(collector.rows.map(\.examination) == ["ÅÄÖ", "1234567890123456"])

@@ -376,7 +376,10 @@ final class Daemon: Sendable {
     return ConfigurationFacts(
       file: file, loadedAt: now.loadedAt, toml: now.configuration.rendered(),
       flagLabels: Dictionary(
-        now.configuration.flags.map { ($0.id, $0.label) }, uniquingKeysWith: { first, _ in first }))
+        now.configuration.flags.map { ($0.id, $0.label) }, uniquingKeysWith: { first, _ in first }),
+      listSources: Dictionary(
+        now.configuration.lists.map { ($0.id, $0.source.description) },
+        uniquingKeysWith: { first, _ in first }))
   }
 
   /// Reads the configuration again and takes over what can be without a restart. A file that is

@@ -180,6 +180,15 @@ public struct Configuration: Hashable, Sendable {
     case csv(CSVDrop)
     case worklist(Worklist)
     case http(HTTPList)
+
+    /// Where it is, for an admin.
+    public var description: String {
+      switch self {
+      case .csv(let drop): "\(drop.directory)/\(drop.pattern)"
+      case .worklist(let worklist): "worklist of \(worklist.peer), station \(worklist.station)"
+      case .http(let http): "list \(http.list) of the server \(http.server)"
+      }
+    }
   }
 
   /// A Modality Worklist (PS3.4 annex K) in which a station's name stands for the list.

@@ -63,6 +63,62 @@ enum ControlRendering {
     ])
   }
 
+  static let emptyPlan: JSONObject = [
+    "readings": .array([]), "changes": .array([]), "counts": counts(Preview()),
+  ]
+
+  /// The first reply of a plan, without its changes.
+  static func preview(_ preview: Preview, _ sources: [String: String]) -> JSONObject {
+    var reply = emptyPlan
+    reply["readings"] = .array(
+      preview.readings.map { reading in
+        compact([
+          ("list", .string(reading.id)), ("source", .string(sources[reading.id] ?? "")),
+          ("failure", JSONValue(reading.failure)), ("seconds", .number(reading.elapsed.inSeconds)),
+          ("snapshot", JSONValue(reading.snapshotID)), ("asOf", JSONValue(reading.asOf)),
+          ("proof", JSONValue(reading.proof)), ("rows", JSONValue(reading.rows)),
+          ("outOfScope", JSONValue(reading.outOfScope)),
+          (
+            "refused",
+            .array(
+              reading.refused.map {
+                [
+                  "reason": .string($0.reason), "count": JSONValue($0.count),
+                  "line": JSONValue($0.line),
+                ]
+              })
+          ),
+          (
+            "unknownStatuses",
+            .array(
+              reading.unknownStatuses.map {
+                ["word": .string($0.word), "count": JSONValue($0.count)]
+              })
+          ), ("numbers", JSONValue(reading.numbers)),
+        ])
+      })
+    if let failure = preview.portalFailure { reply["portalFailure"] = .string(failure) }
+    reply["counts"] = counts(preview)
+    return reply
+  }
+
+  private static func counts(_ preview: Preview) -> JSONValue {
+    var counts = JSONObject()
+    for action in Preview.Change.Action.allCases {
+      counts[action.rawValue] = JSONValue(preview.count(action))
+    }
+    return .object(counts)
+  }
+
+  static func change(_ change: Preview.Change) -> JSONValue {
+    compact([
+      ("action", .string(change.action.rawValue)), ("system", .string(change.key.system)),
+      ("number", .string(change.key.number)), ("lists", JSONValue(change.lists)),
+      ("from", JSONValue(change.from)), ("to", JSONValue(change.to)),
+      ("priority", JSONValue(change.priority?.name)), ("reason", JSONValue(change.reason)),
+    ])
+  }
+
   static func drift(_ drift: FlagReconciler.Deviation) -> JSONValue {
     compact([
       ("system", .string(drift.key.system)), ("number", .string(drift.key.number)),

@@ -67,12 +67,18 @@ public struct ConfigurationFacts: Sendable {
   public var loadedAt: WallTime
   public var toml: String
   public var flagLabels: [String: String]
+  /// Where each list is read, for an admin.
+  public var listSources: [String: String]
 
-  public init(file: String?, loadedAt: WallTime, toml: String, flagLabels: [String: String]) {
+  public init(
+    file: String?, loadedAt: WallTime, toml: String, flagLabels: [String: String],
+    listSources: [String: String] = [:]
+  ) {
     self.file = file
     self.loadedAt = loadedAt
     self.toml = toml
     self.flagLabels = flagLabels
+    self.listSources = listSources
   }
 }
 
@@ -125,6 +131,7 @@ public final class ControlService: Sendable {
         "ListExaminations": Method { call throws(VarlinkError) in try self.list(call) },
         "GetExamination": Method { call throws(VarlinkError) in try self.show(call) },
         "ListDrift": Method { _ in self.drift() },
+        "Plan": Method { call throws(VarlinkError) in try self.plan(call) },
         "Approve": Method { call throws(VarlinkError) in try self.approve(call) },
         "Retry": Method { call throws(VarlinkError) in try self.retry(call) },
         "GetConfiguration": Method { _ in self.configuration() },
@@ -239,6 +246,34 @@ public final class ControlService: Sendable {
 
   private func drift() -> JSONObject {
     ["drift": .array(engine.snapshot.drift.map(ControlRendering.drift))]
+  }
+
+  private func plan(_ call: VarlinkCall) throws(VarlinkError) -> JSONObject {
+    guard call.wantsMore else { throw .expectedMore }
+    let wanted = call.parameters["lists"]?.arrayValue?.compactMap(\.stringValue) ?? []
+    let answer = Answer<PreviewAnswer>()
+    engine.post(.preview(lists: wanted, answer))
+    // The engine bounds the reads; this is for an engine that is gone.
+    let limit = Duration.seconds(3700)
+    switch answer.wait(until: .after(limit)) {
+    case .preview(let preview):
+      let sources = facts.configuration().listSources
+      var changes = preview.changes[...]
+      var reply = ControlRendering.preview(preview, sources)
+      while !changes.isEmpty {
+        reply["changes"] = .array(changes.prefix(500).map(ControlRendering.change))
+        changes = changes.dropFirst(500)
+        if changes.isEmpty { break }
+        guard call.replyContinues(reply) else { return [:] }
+        reply = ControlRendering.emptyPlan
+      }
+      return reply
+    case .noSuchList(let name, let known):
+      throw Self.error("NoSuchList", ["list": .string(name), "known": JSONValue(known)])
+    case .stopping: throw Self.error("Stopping", [:])
+    case .busy: throw Self.error("Busy", ["reason": "another plan is being made"])
+    case nil: throw Self.error("Busy", ["reason": "the engine does not answer"])
+    }
   }
 
   private func configuration() -> JSONObject {

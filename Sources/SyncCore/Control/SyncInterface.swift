@@ -192,6 +192,48 @@ public enum SyncInterface {
     # Answers at once, from the process itself.
     method Ping() -> (name: string, version: string, pid: int, startedAt: string)
 
+    # One list as it was read for a plan. failure: why it cannot be relied upon.
+    # refused: rows that cannot be used. outOfScope: rows of care units that are not ours.
+    # unknownStatuses: words that no entry of [statuses] explains. numbers: some, to look at.
+    type Reading (
+      list: string,
+      source: string,
+      failure: ?string,
+      seconds: float,
+      snapshot: ?string,
+      asOf: ?string,
+      proof: ?string,
+      rows: int,
+      outOfScope: int,
+      refused: [](reason: string, count: int, line: int),
+      unknownStatuses: [](word: string, count: int),
+      numbers: []string
+    )
+
+    type PlanCounts (
+      set: int,
+      replace: int,
+      clear: int,
+      held: int,
+      absent: int,
+      waiting: int,
+      foreign: int,
+      conflict: int
+    )
+
+    # action: set, replace, clear; or what would not be done: held (the brake), absent (not often
+    # enough yet), waiting (for its next try), foreign, conflict.
+    type PlannedChange (
+      action: string,
+      system: string,
+      number: string,
+      lists: []string,
+      from: ?string,
+      to: ?string,
+      priority: ?string,
+      reason: ?string
+    )
+
     # A snapshot. With `more`: again at every change, until the client closes.
     method GetStatus() -> (status: Status)
 
@@ -224,6 +266,16 @@ public enum SyncInterface {
 
     # Flags in the portal that differ from what the lists say.
     method ListDrift() -> (drift: []Drift)
+
+    # What would be done, without doing it: reads the lists (none means all) and the portal afresh,
+    # once. Needs `more`: the first reply has the readings and the counts; the others have at most
+    # 500 changes each.
+    method Plan(lists: ?[]string) -> (
+      readings: []Reading,
+      portalFailure: ?string,
+      counts: PlanCounts,
+      changes: []PlannedChange
+    )
 
     # Lets the clears of a list that the brake or an empty list holds go ahead, once.
     # count: how many the caller has seen; refused when more are held by now.

@@ -62,6 +62,10 @@ public final class Engine {
   var isPublishing = false
   let stopGate: Gate
 
+  // Previews (EnginePlan).
+  var pendingPreview: PendingPreview?
+  var previewNumber: UInt64 = 0
+
   // For show.
   public private(set) var isStopping = false
   let startedAt: WallTime
@@ -211,6 +215,8 @@ public final class Engine {
     case .sync(let wanted, let answer): answer.give(sync(wanted))
     case .approve(let list, let seen, let answer): answer.give(approve(list, seen))
     case .retry(let key, let answer): answer.give(retry(key))
+    case .preview(let wanted, let answer): preview(wanted, answer)
+    case .previewPart(let number, let part): previewPart(number, part)
     case .recalled(let key): recall(key)
     case .reconfigure(let settings, let surroundings, let answer):
       reconfigure(settings, surroundings)

@@ -17,6 +17,9 @@ public enum EngineEvent: Sendable {
   case sync(lists: [String], Answer<SyncAnswer>)
   case approve(list: String, seen: Int?, Answer<ApproveAnswer>)
   case retry(ExaminationKey, Answer<Bool>)
+  /// What would be done, without doing it.
+  case preview(lists: [String], Answer<PreviewAnswer>)
+  case previewPart(UInt64, Engine.PreviewPart)
   /// Its assignment has been recalled: no flag again before it has left its list.
   case recalled(ExaminationKey)
   case reconfigure(EngineSettings, EngineSurroundings, Answer<Bool>)

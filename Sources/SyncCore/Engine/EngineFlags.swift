@@ -21,18 +21,7 @@ extension Engine {
   func plan(verifying: Bool) {
     guard verifying || lists.values.contains(where: \.needsPlan) || hasPendingWrites else { return }
     let reconciler = FlagReconciler(policy: settings.flags)
-    let views = settings.lists.map { list -> FlagReconciler.ListView in
-      let state = lists[list.id]!
-      var readable = FlagReconciler.ListView.State.frozen
-      if state.failure == nil, let snapshot = state.snapshot {
-        readable = .complete(snapshot: snapshot)
-      }
-      return FlagReconciler.ListView(
-        id: list.id, flag: list.flag, state: readable, members: wanted(state),
-        isManual: state.isManual, unusableRows: state.unusableRows,
-        lastSize: state.evidence.lastSize,
-        emptySnapshots: state.evidence.emptySnapshots)
-    }
+    let views = settings.lists.map { known($0, lists[$0.id]!) }
     let now = clock.wall
     forgetRecalled()
     let goesOn = verifying && !isStopping && (cycle?.remainingPlans ?? 0) > 0
@@ -78,12 +67,25 @@ extension Engine {
     }
   }
 
-  /// Who shall have a list's flag: its members, but for those that have been recalled.
-  private func wanted(_ list: ListState) -> ExaminationTable<Priority> {
-    guard !recalled.isEmpty, settings.unflagOnRecall.contains(list.settings.system) else {
-      return list.members
+  /// A list as it is known now.
+  func known(_ list: EngineSettings.List, _ state: ListState) -> FlagReconciler.ListView {
+    var readable = FlagReconciler.ListView.State.frozen
+    if state.failure == nil, let snapshot = state.snapshot {
+      readable = .complete(snapshot: snapshot)
     }
-    return list.members.filter { !recalled.contains($0.key) }
+    return FlagReconciler.ListView(
+      id: list.id, flag: list.flag, state: readable, members: wanted(state.members, list),
+      isManual: state.isManual, unusableRows: state.unusableRows,
+      lastSize: state.evidence.lastSize,
+      emptySnapshots: state.evidence.emptySnapshots)
+  }
+
+  /// Who shall have a list's flag: its members, but for those that have been recalled.
+  func wanted(
+    _ members: ExaminationTable<Priority>, _ list: EngineSettings.List
+  ) -> ExaminationTable<Priority> {
+    guard !recalled.isEmpty, settings.unflagOnRecall.contains(list.system) else { return members }
+    return members.filter { !recalled.contains($0.key) }
   }
 
   /// An assignment has been recalled (återtaget): the examination loses its flag although it is

@@ -211,7 +211,7 @@ extension Engine {
     schedule(key, at: now)
   }
 
-  private func isInScope(_ careUnit: String?) -> Bool {
+  func isInScope(_ careUnit: String?) -> Bool {
     if settings.careUnits.isEmpty { return true }
     guard let careUnit, !careUnit.isEmpty else { return settings.acceptsUnknownCareUnit }
     return settings.careUnits.contains(careUnit)
@@ -228,7 +228,7 @@ extension Engine {
       priority: priority(row.priority, list), source: list.peer, patientName: row.patientName)
   }
 
-  private func priority(_ text: String?, _ list: EngineSettings.List) -> Priority {
+  func priority(_ text: String?, _ list: EngineSettings.List) -> Priority {
     text.flatMap { $0.isEmpty ? nil : Priority($0) } ?? list.priority
   }
 

@@ -114,6 +114,33 @@ enum CommandTable {
           + " left alone. conflict: claimed by several lists; not written until one lets go."
       ]),
     Command(
+      "plan", "What the next synchronisations would change, without changing it.",
+      operand: .init("LIST", .any),
+      options: [
+        Option("limit", short: "n", .integer("COUNT", 1...1_000_000), "At most so many changes.")
+      ],
+      details: [
+        "Reads the lists (without LIST, all) and the portal now, once, and decides as a"
+          + " synchronisation would. Nothing is written, and no absence is counted.",
+        "+ set, ~ replace, - clear; ? absent, but not often enough yet; ! not changed: held by the"
+          + " brake, waiting for its next try, claimed by several lists, or flagged by others.",
+        "Exit status 1 says that no list, or not the portal, could be read; 6 that some lists"
+          + " could not.",
+      ],
+      examples: ["syncctl plan", "syncctl plan tmc --limit 50", "syncctl plan --json"]),
+    Command(
+      "list-source test", "Read one list now, without effect, and say what is there.",
+      operand: .init("LIST", .one),
+      options: [
+        Option("limit", short: "n", .integer("COUNT", 1...1_000_000), "At most so many changes.")
+      ],
+      details: [
+        "Shows where the list is read, what proves that it is whole, rows that cannot be used or"
+          + " are not ours, words for a status that [statuses] does not explain, and what the list"
+          + " would change (see `syncctl plan`). Exit status 1 when it cannot be relied upon."
+      ],
+      examples: ["syncctl list-source test teleconsult"]),
+    Command(
       "approve", "Let the held clears of a list go ahead, once.",
       operand: .init("LIST", .one),
       options: [Option("yes", short: "y", nil, "Do not ask.")],

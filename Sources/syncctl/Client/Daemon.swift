@@ -77,10 +77,10 @@ struct Daemon {
   /// Calls `body` with every answer until it returns false or the daemon says that it was the
   /// last. The first answer has the usual deadline at most, the others the one given.
   func follow(
-    _ method: String, _ parameters: JSONObject, deadline: Deadline,
+    _ method: String, _ parameters: JSONObject, deadline: Deadline, first: Deadline? = nil,
     _ body: (Fields) throws(Failure) -> Bool
   ) throws(Failure) {
-    let first = Deadline.after(timeout).sooner(deadline)
+    let first = first ?? Deadline.after(timeout).sooner(deadline)
     var failure: Failure?
     try tryPaths { (path) throws(Trouble) in
       let link = try Link(path: path, deadline: first)

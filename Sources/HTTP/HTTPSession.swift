@@ -48,7 +48,8 @@ public final class HTTPSession: Sendable {
     _ request: HTTPRequest, deadline: Deadline
   ) throws(HTTPFailure) -> HTTPResponse {
     guard let url = HTTPURL(Self.withoutQuery(request.url)) else {
-      throw HTTPFailure(.notTried, "not an address that can be asked: it has to be https://host/...")
+      throw HTTPFailure(
+        .notTried, "not an address that can be asked: it has to be https://host/...")
     }
     guard url.isSecure || url.isLoopback else {
       throw HTTPFailure(.notTried, "\(url.origin): only https leaves this machine")

@@ -37,7 +37,8 @@ final class HTTPWorker {
       if multi != before { waiting += mailbox.take() ?? [] }
       guard isOpen else {
         for transfer in waiting {
-          transfer.end(.failure(HTTPFailure(.notTried, "\(transfer.origin): libcurl does not start")))
+          transfer.end(
+            .failure(HTTPFailure(.notTried, "\(transfer.origin): libcurl does not start")))
         }
         waiting = []
         // Without it nothing can wake this thread: it looks again by itself.
@@ -277,7 +278,8 @@ final class HTTPWorker {
       return HTTPFailure(.untrusted, failure.advice(about: origin, settings.tls))
     case CURLE_OPERATION_TIMEDOUT:
       // libcurl says so where the connection itself was not made in time.
-      let isConnecting = failure.words.hasPrefix("Connection timed out")
+      let isConnecting =
+        failure.words.hasPrefix("Connection timed out")
         || failure.words.hasPrefix("Failed to connect") || failure.words.hasPrefix("Resolving")
       return HTTPFailure(
         isConnecting ? .unreachable : .timeout,

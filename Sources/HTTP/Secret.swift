@@ -21,7 +21,8 @@ public struct SecretPlace: Hashable, Sendable {
     let name = text.dropFirst("credential:".count)
     guard let directory = environment("CREDENTIALS_DIRECTORY") else {
       throw Fault(
-        description: "\(text): systemd has handed over no credentials: add LoadCredential=\(name):... "
+        description:
+          "\(text): systemd has handed over no credentials: add LoadCredential=\(name):... "
           + "to the unit")
     }
     return "\(directory)/\(name)"

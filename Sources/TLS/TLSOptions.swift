@@ -48,7 +48,8 @@ extension TLSOptions {
     for case (let path?, _) in files {
       var status = stat()
       guard stat(path, &status) == 0 else { continue }
-      result += "\(status.st_dev):\(status.st_ino):\(status.st_size):"
+      result +=
+        "\(status.st_dev):\(status.st_ino):\(status.st_size):"
         + "\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec);"
     }
     return result

@@ -31,7 +31,8 @@ struct HTTPPartsTests {
 
   @Test("Only what can be nothing but this machine counts as this machine")
   func loopback() {
-    for text in ["http://127.0.0.1/", "http://127.8.9.1:80", "http://localhost", "http://[::1]:1/"] {
+    for text in ["http://127.0.0.1/", "http://127.8.9.1:80", "http://localhost", "http://[::1]:1/"]
+    {
       #expect(HTTPURL(text)?.isLoopback == true)
     }
     for text in [

@@ -61,7 +61,8 @@ struct HTTPServiceTests {
     let server = try ReferencePortal(judges: false)
     try server.control("PUT", "lists/a", ["generate": 5000])
     let service = try Self.service(server.url)
-    let response = try service.ask("GET", "/v1/lists/a/examinations?limit=5000", deadline: Self.soon)
+    let response = try service.ask(
+      "GET", "/v1/lists/a/examinations?limit=5000", deadline: Self.soon)
     #expect(response["content-encoding"] == "gzip")
     #expect(try JSONValue.parse(response.body)["total"]?.intValue == 5000)
     let session = HTTPSession(
@@ -77,9 +78,11 @@ struct HTTPServiceTests {
     #expect(error?.kind == .unusable)
   }
 
-  @Test("http leaves this machine never; what is no address is told", arguments: [
-    "http://192.0.2.1/", "http://portal.example.org",
-  ])
+  @Test(
+    "http leaves this machine never; what is no address is told",
+    arguments: [
+      "http://192.0.2.1/", "http://portal.example.org",
+    ])
   func onlyHTTPS(url: String) throws {
     let error = Self.failure(try Self.service(url))
     #expect(error?.kind == .notTried)
@@ -215,7 +218,9 @@ struct HTTPServiceTests {
     #expect(Self.failure(service) == nil)
   }
 
-  @Test("whatever the server does, an answer or an error comes in time", .needs(.python("openapi_core")))
+  @Test(
+    "whatever the server does, an answer or an error comes in time", .needs(.python("openapi_core"))
+  )
   func inTime() throws {
     let server = try ReferencePortal(judges: false)
     try server.setList("a", numbers: ["SE1"])

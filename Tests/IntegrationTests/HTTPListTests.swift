@@ -39,7 +39,8 @@ struct HTTPListTests {
     let rows = Self.numbers(1...120).map { number -> JSONValue in ["number": .string(number)] }
     try server.setList("teleconsult", rows + [row])
     let source = Self.source(server)
-    guard case .snapshot(let snapshot) = try source.read(deadline: .after(.seconds(20)), previous: nil)
+    guard
+      case .snapshot(let snapshot) = try source.read(deadline: .after(.seconds(20)), previous: nil)
     else {
       Issue.record("no snapshot")
       return
@@ -197,7 +198,8 @@ struct HTTPConvergenceTests {
       }
       let all = try server.counts.objectValue ?? JSONObject()
       let asked = all.reduce(0) { sum, call in
-        sum + (call.value.objectValue ?? JSONObject()).reduce(0) { $0 + Int($1.value.intValue ?? 0) }
+        sum
+          + (call.value.objectValue ?? JSONObject()).reduce(0) { $0 + Int($1.value.intValue ?? 0) }
       }
       let cycles = try world.daemon.cycle() - cycle
       // A cycle asks for pages, beats, writes and their read-back; the rest is repeats.

@@ -68,13 +68,16 @@ struct JSONItemReaderTests {
   @Test(
     "What is wrong is an error with its place",
     arguments: [
-      ("", 0, JSONError.Reason.unexpectedEnd), ("[]", 0, .unexpectedByte(0x5B, expected: "an object")),
-      (#"{"items":[1"#, 11, .unexpectedEnd), (#"{"items":[1}"#, 11, .unexpectedByte(0x7D, expected: "',' or ']'")),
+      ("", 0, JSONError.Reason.unexpectedEnd),
+      ("[]", 0, .unexpectedByte(0x5B, expected: "an object")),
+      (#"{"items":[1"#, 11, .unexpectedEnd),
+      (#"{"items":[1}"#, 11, .unexpectedByte(0x7D, expected: "',' or ']'")),
       (#"{"items":[1,]}"#, 12, .unexpectedByte(0x5D, expected: "a value")),
       (#"{"items":[1 2]}"#, 12, .unexpectedByte(0x32, expected: "',' or ']'")),
       (#"{"items":[1]}x"#, 13, .trailingBytes), (#"{"items":[tru]}"#, 13, .unexpectedEnd),
       (#"{"items":[1],"items":[2]}"#, 21, .duplicateKey),
-      (#"{"a":1,"a":2}"#, 11, .duplicateKey), (#"{"a" 1}"#, 5, .unexpectedByte(0x31, expected: "':'")),
+      (#"{"a":1,"a":2}"#, 11, .duplicateKey),
+      (#"{"a" 1}"#, 5, .unexpectedByte(0x31, expected: "':'")),
       (#"{"a":1,}"#, 7, .unexpectedByte(0x7D, expected: "a key in quotes")),
       (#"{"items":[{"a":01}]}"#, 15, .invalidNumber),
     ])

@@ -52,4 +52,3 @@ public final class TestAuthority {
     guard result.status == 0 else { throw ChildProcess.SpawnError(description: result.output) }
   }
 }
-

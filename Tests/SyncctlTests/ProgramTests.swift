@@ -281,6 +281,43 @@ private func lines(_ text: String) throws -> [JSONObject] {
     _ = daemon
   }
 
+  @Test("plan shows what would change, list by list, and what would not and why")
+  func plan() throws {
+    let daemon = try syncctl.daemon()
+    let result = try syncctl("plan")
+    #expect(result.status == 6)
+    #expect(
+      result.standardOutput == """
+        tmc: 3 rows, 1 unusable (3 rows of 3)
+        dda: cannot be relied upon: no trailer
+          + SECTRA/S1  TMC  (tmc)
+          ~ SECTRA/S2  DDA -> TMC  (tmc)
+          ! SECTRA/S3  TMC  (tmc)  held: too many
+        Plan: 1 to set, 1 to replace, 0 to clear. Not changed: 1 held. Nothing has been done.
+
+        """)
+    let limited = try syncctl("plan", "--limit", "1").standardOutput
+    #expect(limited.contains("... and 2 more") && !limited.contains("S2"))
+    let json = try lines(try syncctl("plan", "--json").standardOutput)
+    #expect(json.count == 5 && json[2]["action"] == "set")
+    _ = daemon
+  }
+
+  @Test("list-source test tells everything that is odd about a list")
+  func listSource() throws {
+    let daemon = try syncctl.daemon()
+    let result = try syncctl("list-source", "test", "tmc")
+    for words in [
+      "Source      /lists/tmc/*.csv", "Took        12 ms", "Proof       3 rows of 3",
+      "Unusable    1: no examination number, first in row 7; nothing is cleared",
+      "Unknown     status \"Konstig\", 2 rows: not sendable; see [statuses]", "Such as     S1, S2",
+    ] {
+      #expect(result.standardOutput.contains(words), "\(result.standardOutput)")
+    }
+    #expect(try syncctl("list-source", "test").status == 2)
+    _ = daemon
+  }
+
   private func withHeld() throws -> CannedDaemon {
     try syncctl.daemon { call in
       guard call.method.hasSuffix("GetStatus") else { return Program.healthy(call) }

@@ -190,7 +190,9 @@ extension Engine {
     for row in snapshot.refusedRows {
       reasons[row.reason, default: (0, row.line)].count += 1
     }
-    reading.refused = reasons.sorted { $0.key < $1.key }.map { ($0.key, $0.value.count, $0.value.line) }
+    reading.refused = reasons.sorted { $0.key < $1.key }.map {
+      ($0.key, $0.value.count, $0.value.line)
+    }
     return members
   }
 

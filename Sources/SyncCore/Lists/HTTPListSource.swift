@@ -57,7 +57,8 @@ public struct HTTPListSource: CollaborationListSource {
           snapshotID: "\(proof.snapshotID)@\(proof.asOf)", asOf: proof.asOf, rows: rows.rows,
           refusedRows: rows.refused,
           identity: Known(etag: proof.etag, snapshotID: proof.snapshotID).identity,
-          proof: "\(proof.total) rows of \(proof.total) announced on \(proof.pages) pages, snapshot "
+          proof: "\(proof.total) rows of \(proof.total) announced on \(proof.pages) "
+            + "\(proof.pages == 1 ? "page" : "pages"), snapshot "
             + "\(proof.snapshotID.prefix(40)), made \(proof.asOf)"))
     }
   }
@@ -139,7 +140,8 @@ public struct HTTPListSource: CollaborationListSource {
       }
       // With the right number of rows, one that stands there twice hides another one.
       if before == (collector.rows.count, collector.refused.count) {
-        return "row \(count): an examination that stands there twice: the rows do not belong together"
+        return
+          "row \(count): an examination that stands there twice: the rows do not belong together"
       }
       return nil
     }

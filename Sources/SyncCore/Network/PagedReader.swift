@@ -117,7 +117,8 @@ struct PagedReader {
       }
       guard let next = page.next else {
         guard taken == page.total else {
-          throw Failure(.unproven, "\(taken) rows, but \(page.total) were announced: some are missing")
+          throw Failure(
+            .unproven, "\(taken) rows, but \(page.total) were announced: some are missing")
         }
         proof!.pages = pages
         return .success(.complete(proof!))

@@ -16,7 +16,8 @@ struct PlanCommand {
       try console.say(Self.line(reading, coloured: console.coloured))
     }
     if let failure = plan.portalFailure {
-      try console.say(Colour.red.paint("The portal cannot be read: \(failure.shown)\n", if: console.coloured))
+      try console.say(
+        Colour.red.paint("The portal cannot be read: \(failure.shown)\n", if: console.coloured))
       return plan.exit
     }
     try show(plan)
@@ -34,7 +35,8 @@ struct PlanCommand {
       return plan.exit
     }
     if let failure = plan.portalFailure {
-      try console.say(Colour.red.paint("The portal cannot be read: \(failure.shown)\n", if: console.coloured))
+      try console.say(
+        Colour.red.paint("The portal cannot be read: \(failure.shown)\n", if: console.coloured))
       return plan.exit
     }
     try console.say("\n")
@@ -146,7 +148,8 @@ struct PlanCommand {
   static func line(_ reading: PlanReading, coloured: Bool) -> String {
     let name = reading.list.shown
     if let failure = reading.failure {
-      return Colour.red.paint("\(name): cannot be relied upon: \(failure.shown)", if: coloured) + "\n"
+      return Colour.red.paint("\(name): cannot be relied upon: \(failure.shown)", if: coloured)
+        + "\n"
     }
     var text = "\(name): \(Words.count(reading.rows, "row"))"
     if reading.outOfScope > 0 { text += ", \(reading.outOfScope) not ours" }
@@ -172,11 +175,13 @@ struct PlanCommand {
     }
     for each in reading.refused {
       text += row(
-        "Unusable", "\(each.count): \(each.reason.shown), first in row \(each.line); nothing is cleared")
+        "Unusable",
+        "\(each.count): \(each.reason.shown), first in row \(each.line); nothing is cleared")
     }
     for each in reading.unknownStatuses {
       let word = each.word.isEmpty ? "no status" : "status \"\(each.word.shown)\""
-      text += row("Unknown", "\(word), \(Words.count(each.count, "row")): not sendable; see [statuses]")
+      text += row(
+        "Unknown", "\(word), \(Words.count(each.count, "row")): not sendable; see [statuses]")
     }
     if !reading.numbers.isEmpty {
       text += row("Such as", reading.numbers.map(\.shown).joined(separator: ", "))

@@ -57,7 +57,9 @@ public final class ReferencePortal: Sendable {
   // MARK: - Control
 
   @discardableResult
-  public func control(_ method: String, _ path: String, _ body: JSONValue? = nil) throws -> JSONValue {
+  public func control(_ method: String, _ path: String, _ body: JSONValue? = nil) throws
+    -> JSONValue
+  {
     let response = try session.perform(
       HTTPRequest(
         method, "http://127.0.0.1:\(controlPort)/_control/\(path)", body: body?.serialized()),

@@ -96,7 +96,8 @@ struct ConfigurationErrorTests {
       ),
       ("log.level = 3", "1:13: log.level: found 3, expected \(levels)"),
       (
-        "portal.server = \"x\"", "1:17: portal.server: found \"x\", expected the name of a [[server]]"
+        "portal.server = \"x\"",
+        "1:17: portal.server: found \"x\", expected the name of a [[server]]"
       ),
       ("daemon = 1", "1:10: daemon: found 1, expected a table: [daemon]"),
       ("peer = 1", "1:8: peer: found 1, expected an array of tables: [[peer]]"),
@@ -270,7 +271,8 @@ struct ConfigurationErrorTests {
     ])
   func worklist(_ text: String, _ message: String) {
     let peer = "peer = [{ name = \"p\", ae_title = \"P\", host = \"p\" }]\n\n[[list]]\n"
-    let found = faults("\(peer)id = \"a\"\nflag = \"samverkan\"\n[list.source]\nkind = \"worklist\"\n\(text)")
+    let found = faults(
+      "\(peer)id = \"a\"\nflag = \"samverkan\"\n[list.source]\nkind = \"worklist\"\n\(text)")
     #expect(found.contains("c:" + message), "\(found)")
     #expect(found.count <= 2)
   }

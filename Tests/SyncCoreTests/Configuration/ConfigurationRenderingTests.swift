@@ -145,10 +145,6 @@ struct ConfigurationRenderingTests {
     client_id = "syncd-1"
     secret = "credential:secret"
     scope = "s"
-    [[server]]
-    name = "portal"
-    url = "https://portal.example.org"
-    token = "credential:token"
     """ + "\n" + SendingConfigurationTests.changed
 
   @Test("reads back as the same configuration", arguments: ["", changed])

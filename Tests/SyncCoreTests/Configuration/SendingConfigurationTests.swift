@@ -22,6 +22,10 @@ struct SendingConfigurationTests {
     allow_from = ["10.1.3.0/24"]
     max_connections = 34
     idle_timeout = "12m"
+    [[server]]
+    name = "portal"
+    url = "https://portal.example.org"
+    token = "credential:token"
     [orders]
     server = "portal"
     interval = "16s"

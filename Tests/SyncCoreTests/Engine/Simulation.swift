@@ -66,6 +66,9 @@ final class Simulation {
       var failure: String?
       var reads = 0
       var isStill = false
+      /// Answers that nothing has changed when nothing has: seen again.
+      var confirms = false
+      var given: [ListRow]?
     }
     let state = Mutex(State())
     let clock: Clock
@@ -79,6 +82,10 @@ final class Simulation {
         state.reads += 1
         if let failure = state.failure { return .failure(.simulated(failure)) }
         if state.isStill, previous != nil { return .success(.unchanged) }
+        if state.confirms, previous != nil, state.given == state.rows {
+          return .success(.confirmed(snapshotID: "s\(state.reads)", asOf: now))
+        }
+        state.given = state.rows
         return .success(
           .snapshot(.simulated("s\(state.reads)", asOf: now, rows: state.rows)))
       }

@@ -71,6 +71,9 @@ lint: ## swift format and, where installed, shellcheck
 	$(SWIFT) format lint --strict --parallel --recursive --configuration .swift-format $(LINTED)
 	@if command -v shellcheck > /dev/null; then shellcheck $(SCRIPTS); \
 	else echo 'lint: shellcheck is not installed, scripts not checked' >&2; fi
+	@python="$${SYNCD_PEERS:-.peers}/venv/bin/python"; if [ -x "$$python" ]; then \
+	"$$python" Tools/render-api --check; \
+	else echo 'lint: no peers, docs/*-api.md not checked against the descriptions' >&2; fi
 
 .PHONY: format
 format: ## put the Swift sources into the project's format

@@ -268,6 +268,19 @@ struct HTTPPortalTests {
     try expectNoViolations(server)
   }
 
+  @Test(
+    "the reference server is what the published interfaces say, by schemathesis",
+    .needs(.python("schemathesis"), .python("openapi_core")), .timeLimit(.minutes(4)))
+  func reference() throws {
+    let result = try ChildProcess.run(
+      Peers.python,
+      [
+        "\(Peers.packageRoot)/Tests/Scripts/schemathesis-run.py", "--max-time", "150",
+        "--max-examples", "10",
+      ], deadline: .after(.seconds(200)))
+    #expect(result.status == 0, "\(result.output.suffix(3000))")
+  }
+
   private func expectNoViolations(_ server: ReferencePortal) throws {
     let violations = try server.violations
     #expect(violations.isEmpty, "\(violations.joined(separator: "\n"))")

@@ -253,9 +253,13 @@ public final class ControlService: Sendable {
     let wanted = call.parameters["lists"]?.arrayValue?.compactMap(\.stringValue) ?? []
     let answer = Answer<PreviewAnswer>()
     engine.post(.preview(lists: wanted, answer))
-    // The engine bounds the reads; this is for an engine that is gone.
-    let limit = Duration.seconds(3700)
-    switch answer.wait(until: .after(limit)) {
+    // The engine bounds the reads; a client that has gone, or an engine, ends the wait.
+    let limit = Deadline.after(.seconds(3700))
+    var found = answer.wait(until: .after(.seconds(1)))
+    while found == nil, !limit.isPast, !call.isClientGone {
+      found = answer.wait(until: .after(.seconds(1)))
+    }
+    switch found {
     case .preview(let preview):
       let sources = facts.configuration().listSources
       var changes = preview.changes[...]

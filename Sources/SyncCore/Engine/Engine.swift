@@ -228,6 +228,8 @@ public final class Engine {
   /// No new work is started from now on; what runs is told to end.
   public func stop() {
     isStopping = true
+    pendingPreview?.answer.give(.stopping)
+    pendingPreview = nil
     stopGate.open()
     version += 1
   }

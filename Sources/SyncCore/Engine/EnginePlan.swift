@@ -93,7 +93,11 @@ extension Engine {
       return answer.give(.noSuchList(name, known: settings.lists.map(\.id)))
     }
     let now = clock.monotonic
-    if let running = pendingPreview, now < running.deadline { return answer.give(.busy) }
+    if let running = pendingPreview {
+      guard now >= running.deadline else { return answer.give(.busy) }
+      // Something that it waits for hangs.
+      running.answer.give(.busy)
+    }
     let chosen = wanted.isEmpty ? Set(lists.keys) : Set(wanted)
     previewNumber += 1
     let number = previewNumber

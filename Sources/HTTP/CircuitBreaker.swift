@@ -10,7 +10,8 @@ public struct CircuitBreaker: Hashable, Sendable {
     public var failures = 5
     /// The first pause; doubles with every failed trial.
     public var minimum: Duration = .seconds(5)
-    public var maximum: Duration = .seconds(300)
+    /// Shorter than the time from cycle to cycle, so that each of them tries.
+    public var maximum: Duration = .seconds(60)
     public init() {}
   }
 
@@ -50,6 +51,8 @@ public struct CircuitBreaker: Hashable, Sendable {
     failures += 1
     let wasTrial = isTrying
     isTrying = false
+    // Those that were on their way when it opened say nothing new.
+    if let until = closedUntil, now < until { return }
     guard wasTrial || failures >= policy.failures else { return }
     let doubled = policy.minimum.wholeNanoseconds << Int64(min(openings, 20))
     let longest = policy.maximum.wholeNanoseconds

@@ -148,6 +148,13 @@ public final class HTTPService: Sendable {
     }
   }
 
+  /// A failure without the server's address, for where that is said already.
+  public func words(of failure: HTTPFailure) -> String {
+    let prefix = "\(base.origin): "
+    return failure.description.hasPrefix(prefix)
+      ? String(failure.description.dropFirst(prefix.count)) : failure.description
+  }
+
   private func noteFailure(_ failure: HTTPFailure) {
     let chance = jitter()
     state.withLock { state in
@@ -156,7 +163,7 @@ public final class HTTPService: Sendable {
         // It has answered, or was never asked.
         state.breaker.abandoned()
       case .unreachable, .untrusted, .timeout, .broken:
-        state.reason = failure.description
+        state.reason = words(of: failure)
         state.breaker.failed(now: .now, jitter: chance)
       }
     }

@@ -104,7 +104,17 @@ struct CircuitBreakerTests {
       #expect(admits(&breaker, now))
       breaker.failed(now: now, jitter: 0)
     }
-    #expect(pauses == [2.5, 5, 10, 20, 40, 80, 150, 150, 150])
+    #expect(pauses == [2.5, 5, 10, 20, 30, 30, 30, 30, 30])
+  }
+
+  @Test("Those that were on their way when it opened do not make the pause longer")
+  func onTheWay() {
+    var breaker = CircuitBreaker()
+    for _ in 0..<50 { breaker.failed(now: start, jitter: 1) }
+    #expect(breaker.closedUntil == start + .seconds(5))
+    #expect(admits(&breaker, start + .seconds(5)))
+    for _ in 0..<50 { breaker.failed(now: start + .seconds(6), jitter: 1) }
+    #expect(breaker.closedUntil == start + .seconds(16))
   }
 
   @Test("A server's own word holds, also for those that are on their way")

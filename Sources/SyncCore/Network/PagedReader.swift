@@ -178,7 +178,7 @@ struct PagedReader {
         }
       case .failure(let error):
         if let fault = taker.fault { throw Failure(.unproven, fault) }
-        failure = Failure(.transient, error.description)
+        failure = Failure(.transient, service.words(of: error))
         switch error.kind {
         case .untrusted, .unusable: throw failure
         case .notTried:

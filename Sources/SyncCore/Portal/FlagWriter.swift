@@ -16,6 +16,8 @@ final class FlagWriter: Sendable {
   private static let mostDecisions = 3
   /// How often one is repeated whose outcome nobody knew.
   private static let mostRepeats = 2
+  /// How often a write comes back after the server wanted to be left alone.
+  private static let mostRefusals = 5
   /// Longer rests that a server asks for are for the next cycle.
   private static let longestRest: Duration = .seconds(30)
 
@@ -34,6 +36,7 @@ final class FlagWriter: Sendable {
     var expected = write.expected?.version
     var decisions = 0
     var repeats = 0
+    var refusals = 0
     /// An earlier try may have been heard.
     var mayBeDone = false
     while true {
@@ -70,7 +73,10 @@ final class FlagWriter: Sendable {
         stopped.withLock { $0 = error }
         return .failed(error)
       case 429, 503:
-        if rest(service.restsUntil) { continue }
+        refusals += 1
+        // Where it does not say how long, or that is over already: a moment.
+        let until = service.restsUntil ?? MonotonicTime.now + .milliseconds(100 << refusals)
+        if refusals <= Self.mostRefusals, rest(until) { continue }
         return .failed(HTTPPortal.failure("a flag", response))
       case 500...:
         switch settle(write, &expected, &repeats, &mayBeDone, PagedReader.refusal(response)) {

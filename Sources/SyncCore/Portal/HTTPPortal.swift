@@ -58,7 +58,7 @@ public final class HTTPPortal: Portal {
     do throws(PagedReader.Failure) {
       outcome = try reader.read(etag: token, listing)
     } catch {
-      let text = "the portal's flags: \(error)"
+      let text = "the portal's flags (\(service.base.origin)): \(error)"
       throw error.kind == .forbidden ? .refused(text) : .unavailable(text)
     }
     switch outcome {

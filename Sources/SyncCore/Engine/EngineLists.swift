@@ -203,7 +203,8 @@ extension Engine {
   ) -> ExaminationRecord {
     return ExaminationRecord(
       key: key, list: list.id, flag: list.flag, referral: row.referral, studyUID: row.studyUID,
-      patientID: row.patientID, status: list.status(of: row.status) ?? .unknown, statusRaw: row.status, modality: row.modality,
+      patientID: row.patientID, status: list.status(of: row.status) ?? .unknown,
+      statusRaw: row.status, modality: row.modality,
       description: row.description, careUnit: row.careUnit, scheduled: row.scheduled,
       priority: list.priority(of: row.priority), source: list.peer, patientName: row.patientName)
   }

@@ -149,8 +149,8 @@ public struct FlagReconciler: Sendable {
   ///   - limit: the most writes at a time. A plan costs memory for each, and a portal time: a first
   ///     import is done in pieces, of which the next is planned upon the read-back of this one.
   ///   - onlyFirstTries: what has been tried before waits: for the later pieces of one cycle.
-  ///   - visit: is told of each write, in no order, instead of the plan: a hundred thousand of them
-  ///     need not be held. Such a plan's memory is not to be recorded.
+  ///   - visit: is told of each write and absence, in no order. The plan then has neither writes
+  ///     nor memory: a hundred thousand of them need not be held to be shown.
   public func plan(
     lists: [ListView], portal: ExaminationTable<PortalFlag>,
     memory: ExaminationTable<FlagMemory>, now: WallTime, limit: Int = .max,
@@ -214,8 +214,10 @@ private struct Work {
     for (key, flag) in portal where !claims.contains(key) { release(key, flag, &due) }
     for (index, list) in lists.enumerated() { plan.lists[list.id]!.owned += owned[index] }
     for (index, keys) in due { brake(index, keys.sorted()) }
-    for (key, old) in memory where plan.memory[key] == nil && isForgotten(key, old) {
-      plan.memory[key] = .some(nil)
+    if visit == nil {
+      for (key, old) in memory where plan.memory[key] == nil && isForgotten(key, old) {
+        plan.memory[key] = .some(nil)
+      }
     }
     chooseWrites()
     for write in plan.writes { noteTry(write) }
@@ -352,7 +354,7 @@ private struct Work {
       kept.absences = old.absences
       kept.absenceSnapshot = old.absenceSnapshot
     }
-    if kept != memory[key] { plan.memory[key] = kept }
+    if kept != memory[key], visit == nil { plan.memory[key] = kept }
     if kept.absences >= needed || kept.approved {
       due[index, default: []].append(key)
     } else if let visit {
@@ -425,6 +427,7 @@ private struct Work {
         if limit < .max / 2, plan.writes.count >= limit * 2 { chooseWrites() }
       }
     }
+    if visit != nil { return }
     // That it is tried is noted once it has been chosen.
     var kept = absence ?? FlagMemory()
     kept.write = earlier

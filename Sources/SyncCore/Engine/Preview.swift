@@ -197,6 +197,13 @@ struct PreviewInput: Sendable {
     let words = Dictionary(uniqueKeysWithValues: views.map { ($0.id, Word($0.id)) })
     func word(_ list: String) -> Word { words[list] ?? Word(list) }
     func concerns(_ list: Word?) -> Bool { chosen.map { list.map($0.contains) ?? false } ?? true }
+    // There are few different ones, each of up to a hundred thousand changes.
+    var reasons: Set<String> = []
+    func shared(_ reason: String) -> String {
+      if let known = reasons.firstIndex(of: reason) { return reasons[known] }
+      if reasons.count < 1000 { reasons.insert(reason) }
+      return reason
+    }
     var changes: [Preview.Change] = []
     let plan = FlagReconciler(policy: policy).plan(
       lists: views, portal: portal, memory: memory, now: now
@@ -212,7 +219,7 @@ struct PreviewInput: Sendable {
           change.action = write.expected == nil ? .set : .replace
           change.toWord = Word(flag)
           if let expected = write.expected, expected.flagWord == change.toWord {
-            change.reason = "comes from list \(expected.list ?? "-")"
+            change.reason = shared("comes from list \(expected.list ?? "-")")
           }
         }
         changes.append(change)
@@ -222,7 +229,7 @@ struct PreviewInput: Sendable {
         changes.append(
           Preview.Change(
             key: key, action: isHeld ? .held : .absent, priority: .routine, list: list,
-            fromWord: portal[key]?.flagWord, reason: reason))
+            fromWord: portal[key]?.flagWord, reason: shared(reason)))
       }
     }
     var tried: [ExaminationKey: FlagReconciler.Deviation] = [:]
@@ -244,7 +251,7 @@ struct PreviewInput: Sendable {
       var change = Preview.Change(
         key: deviation.key, action: .held, priority: .routine, list: lists.first,
         fromWord: portal[deviation.key]?.flagWord, toWord: deviation.wantedFlag.map { Word($0) },
-        otherLists: Array(lists.dropFirst()), reason: deviation.reason)
+        otherLists: Array(lists.dropFirst()), reason: shared(deviation.reason))
       switch deviation.kind {
       case .foreign: change.action = .foreign
       case .conflict: change.action = .conflict

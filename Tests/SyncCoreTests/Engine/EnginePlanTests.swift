@@ -251,6 +251,19 @@ struct EnginePlanTests {
     world.run(.seconds(1))
   }
 
+  /// All that the engine goes by in its next cycle.
+  private func known(_ world: Simulation) -> String {
+    let engine = world.engine!
+    let lists = engine.lists.sorted { $0.key < $1.key }.map { id, state in
+      let members = state.members.keys.map(\.number).sorted()
+      return "\(id) \(state.evidence) \(state.snapshot ?? "-") \(state.identity?.text ?? "-")"
+        + " \(state.needsFullRead) \(state.needsPlan) \(state.isManual) \(state.isReading)"
+        + " \(state.failure ?? "-") \(state.unusableRows) \(members)"
+    }
+    let memory = engine.memory.map { "\($0.key)=\($0.value)" }.sorted()
+    return "\(lists) \(memory) \(engine.portalToken ?? "-") \(engine.recalled.count)"
+  }
+
   @Test("a plan leaves the ledger as it is to the byte, and what the engine shows")
   func untouched() throws {
     let world = try Simulation()
@@ -267,7 +280,7 @@ struct EnginePlanTests {
     func shown() -> String {
       var snapshot = world.engine.snapshot()
       snapshot.version = 0
-      return "\(snapshot)"
+      return "\(snapshot) \(known(world))"
     }
     let before = (try ledger(), shown(), world.portal.faults.withLock { $0.writes })
     let found = try plan(world)
@@ -335,8 +348,7 @@ struct EnginePlanTests {
             world.run(.seconds(1))
           }
         }
-        let memory = world.engine.memory.map { "\($0.key)=\($0.value)" }.sorted()
-        seen.append("\(try world.flags().sorted { $0.key < $1.key }) \(memory)")
+        seen.append("\(try world.flags().sorted { $0.key < $1.key }) \(known(world))")
       }
       return seen
     }

@@ -31,7 +31,8 @@ let package = Package(
     .target(name: "TOML", swiftSettings: strict),
     .target(name: "DICOM", dependencies: ["Platform"], swiftSettings: strict),
     .target(name: "TLS", dependencies: ["Platform", "CCurl"], swiftSettings: strict),
-    .target(name: "HTTP", dependencies: ["Platform", "JSON", "TLS", "CCurl"], swiftSettings: strict),
+    .target(
+      name: "HTTP", dependencies: ["Platform", "JSON", "TLS", "CCurl"], swiftSettings: strict),
     .target(name: "HL7", dependencies: ["Platform"], swiftSettings: strict),
     .target(name: "Varlink", dependencies: ["Platform", "JSON"], swiftSettings: strict),
 

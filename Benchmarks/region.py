@@ -87,7 +87,7 @@ server = "region"
 
 
 def measure(sizes, count, arguments, work, bars, smoke):
-    print(f"\na cycle over HTTP: a list, and as many flags in the portal; mean of {count} cycles")
+    print(f"\na cycle over HTTP: a list, and as many flags in the portal; median of {count} cycles")
     print(f"  {'rows':>8}  {'changed':<8}{'CPU seconds':>13}{'us a row':>10}{'elapsed':>9}"
           f"{'peak MB':>9}")
     cost = {}
@@ -103,6 +103,7 @@ def measure(sizes, count, arguments, work, bars, smoke):
                     processor, elapsed = [], []
                     for turn in range(count):
                         if kind == "one row":
+                            portal.control("PATCH", "lists/bench", {"remove": ["SE00000000000001"]})
                             portal.control("PATCH", "lists/bench", {"add": [
                                 {"number": "SE00000000000001", "status": f"Utförd {turn}"}]})
                             portal.control("PATCH", "flags", {"items": [
@@ -115,7 +116,8 @@ def measure(sizes, count, arguments, work, bars, smoke):
                         elapsed.append(time.monotonic() - start)
                         processor.append(cycles.processor_seconds(server.process.pid) - used)
                     counts = portal.control("GET", "counts")
-                    cost[rows, kind] = statistics.mean(processor)
+                    # The median: images of the first import may still be looked at beside one of them.
+                    cost[rows, kind] = statistics.median(processor)
                     memory = server.peak_memory() / 1024
                     print(f"  {rows:>8}  {kind:<8}{cost[rows, kind]:13.3f}"
                           f"{cost[rows, kind] / rows * 1e6:10.2f}"

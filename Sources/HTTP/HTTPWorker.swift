@@ -151,7 +151,7 @@ final class HTTPWorker {
     // Rather a stream of a connection that is being made than another connection.
     set(CURLOPT_PIPEWAIT, 1)
     set(CURLOPT_TCP_KEEPALIVE, 1)
-    set(CURLOPT_BUFFERSIZE, 128 << 10)
+    set(CURLOPT_BUFFERSIZE, 32 << 10)
     set(CURLOPT_SSL_VERIFYPEER, 1)
     set(CURLOPT_SSL_VERIFYHOST, 2)
     set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))

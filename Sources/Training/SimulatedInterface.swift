@@ -8,8 +8,6 @@ public final class SimulatedInterface: Sendable {
     case accept
     /// AE with a condition of HL7 table 0357.
     case error(Int)
-    /// AR with a condition of the same table.
-    case refuse(Int)
     /// Takes the message, and says nothing.
     case silent
     /// Answers AA after a while, when nobody waits any more.
@@ -47,9 +45,7 @@ public final class SimulatedInterface: Sendable {
       switch behaviour {
       case .accept: return answer(.AA)
       case .error(let code): return answer(.AE, (code, "not now"))
-      case .refuse(let code): return answer(.AR, (code, "not so"))
       case .silent:
-        // The connection stays open for longer than any sender here waits.
         _ = stopping.wait(until: .after(.seconds(5)))
         return nil
       case .late(let time):
@@ -69,21 +65,10 @@ public final class SimulatedInterface: Sendable {
     }
   }
 
-  public struct NoOrder: Error, CustomStringConvertible {
-    public var number: String
-    public var description: String { "no order of \(number) has come" }
-  }
-
-  /// A final result for an order that has come, to whoever listens on a port. Returns the
-  /// acknowledgement code.
-  /// - Throws: ``NoOrder`` if none of that examination has.
+  /// A final result about an examination, to whoever listens on a port. Returns the acknowledgement.
   public func sendResult(
-    of number: String, text: String, to port: UInt16
+    of number: String, patient: String, text: String, to port: UInt16
   ) throws -> String {
-    let order = state.read { state in
-      state.messages.last { $0.text("ORC", 1) == "NW" && $0.text("OBR", 18) == number }
-    }
-    guard let order else { throw NoOrder(number: number) }
     var builder = HL7Builder(.latin1)
     let time = HL7Time.format(milliseconds: WallTime.now.milliseconds)
     try builder.segment(
@@ -93,14 +78,8 @@ public final class SimulatedInterface: Sendable {
         10: .text("A\(number.suffix(16))"), 11: .text("P"), 12: .text("2.3.1"),
         18: .text("8859/1"),
       ])
-    // Whose it is and what it is about, as the order had it.
-    try builder.segment("PID", [1: .text("1"), 3: .text(order.text("PID", 3) ?? "")])
-    try builder.segment(
-      "OBR",
-      [
-        1: .text("1"), 2: .text(order.text("OBR", 2) ?? ""),
-        3: .text(order.text("OBR", 3) ?? ""), 18: .text(number), 25: .text("F"),
-      ])
+    try builder.segment("PID", [1: .text("1"), 3: .text(patient)])
+    try builder.segment("OBR", [1: .text("1"), 18: .text(number), 25: .text("F")])
     try builder.segment(
       "OBX", [1: .text("1"), 2: .text("FT"), 3: .text("18748-4"), 5: .text(text), 11: .text("F")])
     let connection = try MLLPConnection.connect(

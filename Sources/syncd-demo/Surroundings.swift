@@ -114,13 +114,13 @@ final class Surroundings {
       name = "ris"
       host = "127.0.0.1"
       port = \(ris.port)
-      retry = "3x1s,3x2s"
+      retry = "9x1s"
       acknowledgement_timeout = "1s"
       [[hl7]]
       name = "ahei"
       host = "127.0.0.1"
       port = \(reviewer.port)
-      retry = "3x1s,3x2s"
+      retry = "9x1s"
       acknowledgement_timeout = "1s"
       [[destination]]
       name = "ahei"
@@ -159,34 +159,34 @@ final class Surroundings {
     daemon = nil
   }
 
-  /// - Parameter isKept: the folder stays for a look at the log.
-  func end(isKept: Bool = false) {
+  func end() {
     daemon?.end()
     daemon = nil
     server.stop(grace: .seconds(1))
     recipientServer.stop(grace: .seconds(1))
     ris.end()
     reviewer.end()
-    if !isKept { _ = try? Child.run("/bin/rm", ["-rf", directory]) }
+    _ = try? Child.run("/bin/rm", ["-rf", directory])
   }
 
-  func log() throws -> String {
-    String(decoding: try FileDescriptor.contents(of: logPath, atMost: 8 << 20), as: UTF8.self)
+  var log: String {
+    let bytes = (try? FileDescriptor.contents(of: logPath, atMost: 8 << 20)) ?? []
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   /// The end of the daemon's log, for when something has gone wrong.
   var logTail: String {
-    ((try? log()) ?? "").split(separator: "\n").suffix(25).joined(separator: "\n")
+    log.split(separator: "\n").suffix(25)
+      .joined(separator: "\n")
   }
 
   /// What syncctl prints with `--json`, a value a line.
   @discardableResult
-  func syncctl(_ arguments: [String], exit wanted: Int32 = 0) throws -> [JSONValue] {
+  func syncctl(_ arguments: [String]) throws -> [JSONValue] {
     let (status, output) = try Child.run(
       "\(programs)/syncctl", ["--socket", socket, "--json"] + arguments)
-    guard status == wanted else {
-      throw DemoFailure(
-        description: "syncctl \(arguments.joined(separator: " ")), \(status): \(output)")
+    guard status == 0 else {
+      throw DemoFailure(description: "syncctl \(arguments.joined(separator: " ")): \(output)")
     }
     return try output.split(separator: "\n").map { try JSONValue.parse(Array($0.utf8)) }
   }

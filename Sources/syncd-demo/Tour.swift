@@ -27,7 +27,7 @@ struct Tour {
     series: [.init(number: 1, description: "Skalle", images: 30)])
   private static let late = PhantomStudy.Series(
     number: 2, description: "Skalle, rekonstruktion", images: 25)
-  static let wrist = PhantomStudy(
+  private static let wrist = PhantomStudy(
     accession: "SE00000000000303", patientName: "Örjan^Öberg", description: "DT handled", size: 64,
     series: [.init(number: 1, description: "Handled", images: 8)])
 
@@ -111,7 +111,7 @@ struct Tour {
         syncctl sync --wait         syncctl drift
         syncctl check               syncctl config show
         syncctl sent                syncctl show A1
-        syncctl dest list           syncctl retry explain ahei
+        syncctl dest list           syncctl retry explain ris
         syncctl recipients          syncctl report A1
 
       (syncctl lies beside syncd-demo, in .build/debug.) Ctrl-C ends everything.
@@ -123,7 +123,7 @@ struct Tour {
     }
   }
 
-  func row(_ study: PhantomStudy, _ priority: String = "Rutin", status: String = "Utförd")
+  private func row(_ study: PhantomStudy, _ priority: String = "Rutin", status: String = "Utförd")
     -> CSVDropWriter.Row
   {
     CSVDropWriter.Row(

@@ -5,17 +5,13 @@ import Platform
 import Training
 
 // Walks a newcomer through the real daemon among a simulated hospital. With --once it runs to its end
-// and says by its exit status whether every flag and every object is where it should be. With --keep
-// its folder, with the daemon's log, is left behind.
+// and says by its exit status whether every flag and every object is where it should be.
 
 signal(SIGPIPE, SIG_IGN)
 Interruption.prepare()
 let isOnce = CommandLine.arguments.dropFirst().contains("--once")
-let isKept = CommandLine.arguments.dropFirst().contains("--keep")
-if let unknown = CommandLine.arguments.dropFirst().first(where: {
-  $0 != "--once" && $0 != "--keep"
-}) {
-  print("syncd-demo: unknown argument '\(unknown)'. Usage: syncd-demo [--once] [--keep]")
+if let unknown = CommandLine.arguments.dropFirst().first(where: { $0 != "--once" }) {
+  print("syncd-demo: unknown argument '\(unknown)'. Usage: syncd-demo [--once]")
   exit(2)
 }
 
@@ -27,15 +23,15 @@ do {
     try tour.run()
     isToured = true
     if !isOnce { try tour.stay() }
-    surroundings.end(isKept: isKept)
+    surroundings.end()
   } catch is Interrupted {
     print("\nInterrupted. The end.")
-    surroundings.end(isKept: isKept)
+    surroundings.end()
     // Asked for once it stays up, and as good as a failure before its checks.
     exit(isToured ? 0 : 130)
   } catch {
     print("\nThe demonstration failed: \(error)\n\nThe daemon's log ends:\n\(surroundings.logTail)")
-    surroundings.end(isKept: isKept)
+    surroundings.end()
     exit(1)
   }
 } catch {

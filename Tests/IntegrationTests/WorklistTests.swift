@@ -311,7 +311,7 @@ struct WorklistTests {
           [[list]]
           id = "worklist"
           flag = "sectra-samverkan-teleconsult"
-          worklist = { peer = "sectra", station = "TELECONSULT", days_back = 30, days_ahead = 1 }
+          source = { kind = "worklist", peer = "sectra", station = "TELECONSULT", days_back = 30, days_ahead = 1 }
           """)
       try daemon.start()
       func flags() throws -> [String: String] {

@@ -21,7 +21,9 @@ public final class HTTPPortal: Portal {
 
   private struct State {
     /// What the portal was last told, or showed, of examinations' images: as digests.
-    var told = ExaminationTable<UInt64>()
+    var told = ExaminationTable<UInt32>()
+    /// How many flags there were: the room that the next listing takes at once.
+    var flagged = 0
     var hasHeartbeats = true
   }
 
@@ -47,7 +49,11 @@ public final class HTTPPortal: Portal {
     try beat(deadline)
     let reader = PagedReader(
       service: service, path: "/v1/examinations?flag=any&limit=\(pageSize)", deadline: deadline)
-    let listing = Listing()
+    let listing = Listing(room: state.withLock { $0.flagged }) { [self] key, digest in
+      state.withLock { state in
+        if state.told[key] != digest { state.told[key] = digest }
+      }
+    }
     let outcome: PagedReader.Outcome
     do throws(PagedReader.Failure) {
       outcome = try reader.read(etag: token, listing)
@@ -58,22 +64,26 @@ public final class HTTPPortal: Portal {
     switch outcome {
     case .unchanged: return .unchanged
     case .complete(let proof):
-      let images = listing.images
-      state.withLock { state in
-        for (key, digest) in images { state.told[key] = digest }
-      }
-      return .flags(listing.flags, token: proof.etag ?? "")
+      let flags = listing.flags
+      state.withLock { $0.flagged = flags.count }
+      return .flags(flags, token: proof.etag ?? "")
     }
   }
 
   /// Collects a listing of flags.
   private final class Listing: PageConsumer {
     private(set) var flags = ExaminationTable<PortalFlag>()
-    private(set) var images = ExaminationTable<UInt64>()
+    private let room: Int
+    /// What the portal knows of images is true whatever becomes of the listing.
+    private let showsImages: (ExaminationKey, UInt32) -> Void
+
+    init(room: Int, showsImages: @escaping (ExaminationKey, UInt32) -> Void) {
+      self.room = room
+      self.showsImages = showsImages
+    }
 
     func begin() {
-      flags = ExaminationTable()
-      images = ExaminationTable()
+      flags = ExaminationTable(minimumCapacity: room)
     }
 
     func take(_ item: JSONValue, page: Int) -> String? {
@@ -82,7 +92,7 @@ public final class HTTPPortal: Portal {
       else { return "an examination without system and number: both have to be texts" }
       let key = ExaminationKey(system: system, number: number)
       if let images = item["images"], !images.isNull {
-        self.images[key] = HTTPPortal.digest(images)
+        showsImages(key, HTTPPortal.digest(images))
       }
       guard let flag = item["flag"], !flag.isNull else { return nil }
       guard let id = flag["flag"]?.stringValue, let source = flag["source"]?.stringValue,
@@ -279,13 +289,13 @@ public final class HTTPPortal: Portal {
     }
   }
 
-  private static func digest(_ entry: ImageAvailability) -> UInt64 {
+  private static func digest(_ entry: ImageAvailability) -> UInt32 {
     digest(
       entry.state.rawValue, Int64(entry.archived), entry.expected.map(Int64.init),
       entry.reason?.code.rawValue)
   }
 
-  private static func digest(_ images: JSONValue) -> UInt64 {
+  private static func digest(_ images: JSONValue) -> UInt32 {
     digest(
       images["state"]?.stringValue ?? "", images["archived"]?.intValue ?? 0,
       images["expected"]?.intValue, images["reason"]?.stringValue)
@@ -293,11 +303,11 @@ public final class HTTPPortal: Portal {
 
   private static func digest(
     _ state: String, _ archived: Int64, _ expected: Int64?, _ reason: String?
-  ) -> UInt64 {
+  ) -> UInt32 {
     // FNV-1a.
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    var hash: UInt32 = 0x811C_9DC5
     for byte in "\(state);\(archived);\(expected ?? -1);\(reason ?? "")".utf8 {
-      hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+      hash = (hash ^ UInt32(byte)) &* 0x0100_0193
     }
     return hash
   }

@@ -87,8 +87,14 @@ struct EnginePlanTests {
     world.jobs.release()
     world.run(.seconds(1))
     #expect(try plan(world).readings.count == 2)
+    // One that waits for a list that hangs is answered when the daemon stops.
+    world.jobs.hold("preview-tmc")
+    let waiting = Answer<PreviewAnswer>()
+    world.send(.preview(lists: [], waiting))
+    world.run(.seconds(1))
     world.engine.stop()
-    guard case .stopping = preview(world) else {
+    guard case .stopping = waiting.wait(until: .after(.zero)), case .stopping = preview(world)
+    else {
       Issue.record("not stopping")
       return
     }

@@ -97,7 +97,7 @@ let package = Package(
       name: "SyncCoreTests",
       dependencies: [
         "SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "HL7", "HTTP", "Platform", "JSON",
-        "TOML",
+        "TOML", "Varlink",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -77,7 +77,15 @@ enum ControlRendering {
           ("failure", JSONValue(reading.failure)), ("seconds", .number(reading.elapsed.inSeconds)),
           ("snapshot", JSONValue(reading.snapshotID)), ("asOf", JSONValue(reading.asOf)),
           ("proof", JSONValue(reading.proof)), ("rows", JSONValue(reading.rows)),
+          ("repeated", JSONValue(reading.repeated)),
           ("outOfScope", JSONValue(reading.outOfScope)),
+          (
+            "foreignUnits",
+            .array(
+              reading.foreignUnits.map {
+                ["careUnit": .string($0.careUnit), "count": JSONValue($0.count)]
+              })
+          ),
           (
             "refused",
             .array(
@@ -94,7 +102,7 @@ enum ControlRendering {
               reading.unknownStatuses.map {
                 ["word": .string($0.word), "count": JSONValue($0.count)]
               })
-          ), ("numbers", JSONValue(reading.numbers)),
+          ), ("samples", .array(reading.samples.map(sample))),
         ])
       })
     if let failure = preview.portalFailure { reply["portalFailure"] = .string(failure) }
@@ -102,20 +110,28 @@ enum ControlRendering {
     return reply
   }
 
+  private static func sample(_ sample: Preview.Reading.Sample) -> JSONValue {
+    compact([
+      ("number", .string(sample.number)), ("status", .string(sample.status.rawValue)),
+      ("statusRaw", JSONValue(sample.statusRaw)), ("priority", .string(sample.priority.name)),
+      ("careUnit", JSONValue(sample.careUnit)), ("modality", JSONValue(sample.modality)),
+    ])
+  }
+
   private static func counts(_ preview: Preview) -> JSONValue {
     var counts = JSONObject()
     for action in Preview.Change.Action.allCases {
-      counts[action.rawValue] = JSONValue(preview.count(action))
+      counts[action.name] = JSONValue(preview.count(action))
     }
     return .object(counts)
   }
 
   static func change(_ change: Preview.Change) -> JSONValue {
     compact([
-      ("action", .string(change.action.rawValue)), ("system", .string(change.key.system)),
+      ("action", .string(change.action.name)), ("system", .string(change.key.system)),
       ("number", .string(change.key.number)), ("lists", JSONValue(change.lists)),
       ("from", JSONValue(change.from)), ("to", JSONValue(change.to)),
-      ("priority", JSONValue(change.priority?.name)), ("reason", JSONValue(change.reason)),
+      ("priority", .string(change.priority.name)), ("reason", JSONValue(change.reason)),
     ])
   }
 

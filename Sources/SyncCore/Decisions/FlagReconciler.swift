@@ -127,6 +127,14 @@ public struct FlagReconciler: Sendable {
     public var deviations: [Deviation] = []
   }
 
+  /// What a plan comes upon, for who shows it rather than does it.
+  public enum Finding: Sendable {
+    case write(FlagWrite)
+    /// A flag whose examination is not on its list: not seen often enough, or held because the
+    /// list could not be read in every row.
+    case absent(ExaminationKey, list: String, reason: String, isHeld: Bool)
+  }
+
   public let policy: Policy
 
   public init(policy: Policy) {
@@ -141,14 +149,16 @@ public struct FlagReconciler: Sendable {
   ///   - limit: the most writes at a time. A plan costs memory for each, and a portal time: a first
   ///     import is done in pieces, of which the next is planned upon the read-back of this one.
   ///   - onlyFirstTries: what has been tried before waits: for the later pieces of one cycle.
+  ///   - visit: is told of each write and absence, in no order. The plan then has neither writes
+  ///     nor memory: a hundred thousand of them need not be held to be shown.
   public func plan(
     lists: [ListView], portal: ExaminationTable<PortalFlag>,
     memory: ExaminationTable<FlagMemory>, now: WallTime, limit: Int = .max,
-    onlyFirstTries: Bool = false
+    onlyFirstTries: Bool = false, visit: ((Finding) -> Void)? = nil
   ) -> Plan {
     var work = Work(
       policy: policy, lists: lists, portal: portal, memory: memory, now: now, limit: limit,
-      onlyFirstTries: onlyFirstTries)
+      onlyFirstTries: onlyFirstTries, visit: visit)
     work.run()
     return work.plan
   }
@@ -163,6 +173,7 @@ private struct Work {
   let now: WallTime
   let limit: Int
   let onlyFirstTries: Bool
+  let visit: ((FlagReconciler.Finding) -> Void)?
   var plan = FlagReconciler.Plan()
 
   /// The list that claims an examination; -1 where several claim it with different flags.
@@ -178,7 +189,7 @@ private struct Work {
   init(
     policy: FlagReconciler.Policy, lists: [FlagReconciler.ListView],
     portal: ExaminationTable<PortalFlag>, memory: ExaminationTable<FlagMemory>, now: WallTime,
-    limit: Int, onlyFirstTries: Bool
+    limit: Int, onlyFirstTries: Bool, visit: ((FlagReconciler.Finding) -> Void)?
   ) {
     self.policy = policy
     self.lists = lists
@@ -187,6 +198,7 @@ private struct Work {
     self.now = now
     self.limit = limit
     self.onlyFirstTries = onlyFirstTries
+    self.visit = visit
     facts = lists.map { (Word($0.id), Word($0.flag), $0.state == .frozen) }
     owned = lists.map { _ in 0 }
     ownSources = [Word(policy.source)] + policy.adoptedSources.map { Word($0) }
@@ -202,8 +214,10 @@ private struct Work {
     for (key, flag) in portal where !claims.contains(key) { release(key, flag, &due) }
     for (index, list) in lists.enumerated() { plan.lists[list.id]!.owned += owned[index] }
     for (index, keys) in due { brake(index, keys.sorted()) }
-    for (key, old) in memory where plan.memory[key] == nil && isForgotten(key, old) {
-      plan.memory[key] = .some(nil)
+    if visit == nil {
+      for (key, old) in memory where plan.memory[key] == nil && isForgotten(key, old) {
+        plan.memory[key] = .some(nil)
+      }
     }
     chooseWrites()
     for write in plan.writes { noteTry(write) }
@@ -323,8 +337,10 @@ private struct Work {
     guard case .complete(let snapshot) = list.state else { return }
     plan.lists[name]!.absent += 1
     if list.unusableRows > 0 {
-      plan.lists[name]!.holdReason =
+      let reason =
         "\(list.unusableRows) rows of the list could not be used: nothing is cleared for it"
+      plan.lists[name]!.holdReason = reason
+      visit?(.absent(key, list: name, reason: reason, isHeld: true))
       return
     }
     var kept = memory[key] ?? FlagMemory()
@@ -338,8 +354,16 @@ private struct Work {
       kept.absences = old.absences
       kept.absenceSnapshot = old.absenceSnapshot
     }
-    if kept != memory[key] { plan.memory[key] = kept }
-    if kept.absences >= needed || kept.approved { due[index, default: []].append(key) }
+    if kept != memory[key], visit == nil { plan.memory[key] = kept }
+    if kept.absences >= needed || kept.approved {
+      due[index, default: []].append(key)
+    } else if let visit {
+      visit(
+        .absent(
+          key, list: name,
+          reason: "absent from \(kept.absences) of the \(needed) different complete snapshots "
+            + "that are needed", isHeld: false))
+    }
   }
 
   /// Holds the clears of a list that are too many or rest on a suddenly empty list.
@@ -394,13 +418,16 @@ private struct Work {
       earlier.map { onlyFirstTries || ($0.next > now && $0.next - now <= policy.retryMaximum) }
       ?? false
     if !waits {
-      if limit == 0 {
+      if let visit {
+        visit(.write(write))
+      } else if limit == 0 {
         plan.deferred += 1
       } else {
         plan.writes.append(write)
         if limit < .max / 2, plan.writes.count >= limit * 2 { chooseWrites() }
       }
     }
+    if visit != nil { return }
     // That it is tried is noted once it has been chosen.
     var kept = absence ?? FlagMemory()
     kept.write = earlier

@@ -63,8 +63,7 @@ public final class Engine {
   let stopGate: Gate
 
   // Previews (EnginePlan).
-  var pendingPreview: PendingPreview?
-  var previewNumber: UInt64 = 0
+  var previews = Previews()
 
   // For show.
   public private(set) var isStopping = false
@@ -228,8 +227,7 @@ public final class Engine {
   /// No new work is started from now on; what runs is told to end.
   public func stop() {
     isStopping = true
-    pendingPreview?.answer.give(.stopping)
-    pendingPreview = nil
+    endPreview(.stopping)
     stopGate.open()
     version += 1
   }
@@ -245,6 +243,7 @@ public final class Engine {
     let now = clock.monotonic
     advanceCycle(now)
     advanceLanes(now)
+    advancePreview(now)
     publishAvailability()
     if now >= nextPruneAt {
       nextPruneAt = now + .seconds(600)
@@ -267,6 +266,7 @@ public final class Engine {
     for lane in lanes.values {
       if let time = lane.wakeTime { next = min(next, time) }
     }
+    if let previewDeadline { next = min(next, previewDeadline) }
     return next
   }
 
@@ -287,6 +287,7 @@ public final class Engine {
   }
 
   func reconfigure(_ new: EngineSettings, _ surroundings: EngineSurroundings) {
+    endPreview(.busy("the configuration was loaded anew meanwhile"))
     let evidence = Dictionary(uniqueKeysWithValues: lists.map { ($0.key, $0.value.evidence) })
     var kept: [String: ListState] = [:]
     for list in new.lists {

@@ -97,7 +97,7 @@ extension Engine {
       let (key, digest, isInScope) = snapshot.rows.withRow(index) { row in
         (
           ExaminationKey(system: system, number: row.number), row.digest(seed: seed),
-          !scoped || self.isInScope(row.text(.careUnit))
+          !scoped || self.settings.isInScope(row.text(.careUnit))
         )
       }
       guard isInScope else {
@@ -110,7 +110,7 @@ extension Engine {
         members[key] = known.priority
         continue
       }
-      members[key] = priority(snapshot.rows.withRow(index) { $0.text(.priority) }, settings)
+      members[key] = settings.priority(of: snapshot.rows.withRow(index) { $0.text(.priority) })
       // Claimed by another list as well: the first one's row stands until it lets go.
       if let other = known?.list, other != list, lists[other.text]?.members[key] != nil { continue }
       changed.append(UInt32(index))
@@ -160,23 +160,10 @@ extension Engine {
 
   /// What a complete snapshot of a size adds to what is known about sudden emptiness.
   private func evidence(of id: String, size: Int, _ snapshot: String) -> Ledger.ListEvidence {
-    var evidence = lists[id]!.evidence
-    if size == 0 {
-      if evidence.lastSize > 0, evidence.emptySnapshot != snapshot,
-        evidence.emptySnapshots < settings.flags.emptyListSnapshots
-      {
-        evidence.emptySnapshots += 1
-        evidence.emptySnapshot = snapshot
-        lists[id]!.needsPlan = true
-      }
-    } else {
-      evidence.emptySnapshots = 0
-      evidence.emptySnapshot = nil
-      // Its exact size is of no use: not worth a write at every change.
-      if evidence.lastSize == 0 || (evidence.lastSize == 1) != (size == 1) {
-        evidence.lastSize = size
-      }
-    }
+    let before = lists[id]!.evidence
+    let evidence = before.seeing(
+      size, in: snapshot, atMost: settings.flags.emptyListSnapshots)
+    if evidence.emptySnapshots > before.emptySnapshots { lists[id]!.needsPlan = true }
     return evidence
   }
 
@@ -211,25 +198,15 @@ extension Engine {
     schedule(key, at: now)
   }
 
-  func isInScope(_ careUnit: String?) -> Bool {
-    if settings.careUnits.isEmpty { return true }
-    guard let careUnit, !careUnit.isEmpty else { return settings.acceptsUnknownCareUnit }
-    return settings.careUnits.contains(careUnit)
-  }
-
   private func record(
     _ row: ListRow, _ key: ExaminationKey, _ list: EngineSettings.List
   ) -> ExaminationRecord {
-    let status = row.status.flatMap { list.statuses[$0.lowercased()] } ?? .unknown
     return ExaminationRecord(
       key: key, list: list.id, flag: list.flag, referral: row.referral, studyUID: row.studyUID,
-      patientID: row.patientID, status: status, statusRaw: row.status, modality: row.modality,
+      patientID: row.patientID, status: list.status(of: row.status) ?? .unknown,
+      statusRaw: row.status, modality: row.modality,
       description: row.description, careUnit: row.careUnit, scheduled: row.scheduled,
-      priority: priority(row.priority, list), source: list.peer, patientName: row.patientName)
-  }
-
-  func priority(_ text: String?, _ list: EngineSettings.List) -> Priority {
-    text.flatMap { $0.isEmpty ? nil : Priority($0) } ?? list.priority
+      priority: list.priority(of: row.priority), source: list.peer, patientName: row.patientName)
   }
 
   /// How many beats ago a list was last read.

@@ -221,6 +221,23 @@ public final class Ledger {
     public var emptySnapshot: String?
 
     public init() {}
+
+    /// With a complete snapshot of a size seen as well: what is known about sudden emptiness.
+    func seeing(_ size: Int, in snapshot: String, atMost limit: Int) -> ListEvidence {
+      var seen = self
+      if size == 0 {
+        if lastSize > 0, emptySnapshot != snapshot, emptySnapshots < limit {
+          seen.emptySnapshots += 1
+          seen.emptySnapshot = snapshot
+        }
+      } else {
+        seen.emptySnapshots = 0
+        seen.emptySnapshot = nil
+        // Its exact size is of no use: not worth a write at every change.
+        if lastSize == 0 || (lastSize == 1) != (size == 1) { seen.lastSize = size }
+      }
+      return seen
+    }
   }
 
   public func listEvidence() throws -> [String: ListEvidence] {

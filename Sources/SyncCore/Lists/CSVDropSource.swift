@@ -198,7 +198,8 @@ public struct CSVDropSource: CollaborationListSource {
       return ListSnapshot(
         snapshotID: "\(proof.generatedAt)/\(proof.sha256.prefix(16))", asOf: proof.generatedAt,
         rows: table.rows, refusedRows: table.refused, identity: SnapshotIdentity(""),
-        proof: "\(proof.rows) rows, sha256 \(proof.sha256.prefix(16))…, made \(proof.generatedAt)")
+        proof: "\(proof.rows) rows, sha256 \(proof.sha256.prefix(16))…, made \(proof.generatedAt)",
+        repeatedRows: table.repeated)
     }
     throw ListReadError(path, "is neither UTF-8 nor windows-1252")
   }

@@ -41,10 +41,12 @@ public struct ListSnapshot: Sendable {
   public var identity: SnapshotIdentity
   /// What proves that it is whole, for an admin to read.
   public var proof: String
+  /// Rows that were there again, to the letter: each counts once.
+  public var repeatedRows: Int
 
   public init(
     snapshotID: String, asOf: WallTime, rows: ListRows, refusedRows: [RefusedRow] = [],
-    identity: SnapshotIdentity, proof: String = ""
+    identity: SnapshotIdentity, proof: String = "", repeatedRows: Int = 0
   ) {
     self.snapshotID = snapshotID
     self.asOf = asOf
@@ -52,6 +54,7 @@ public struct ListSnapshot: Sendable {
     self.refusedRows = refusedRows
     self.identity = identity
     self.proof = proof
+    self.repeatedRows = repeatedRows
   }
 }
 

@@ -9,6 +9,7 @@ struct ListTable {
 
   var rows: ListRows { collected.rows }
   var refused: [RefusedRow] { collected.refused }
+  var repeated: Int { collected.repeated }
 
   typealias Failure = CSVReader.Failure
 

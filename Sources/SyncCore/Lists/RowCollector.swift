@@ -3,6 +3,8 @@
 public struct RowCollector {
   public private(set) var rows = ListRows()
   public private(set) var refused: [RefusedRow] = []
+  /// Rows that were taken before.
+  public private(set) var repeated = 0
   /// The characters of every examination number; 0 when lists have several lengths.
   private let numberLength: Int
   /// The row of each number.
@@ -42,6 +44,7 @@ public struct RowCollector {
         throw Fault(
           line: line, message: "an examination that stands on another line with other content")
       }
+      repeated += 1
       return
     }
     seen[key] = UInt32(rows.count)

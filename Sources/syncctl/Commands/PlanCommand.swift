@@ -5,114 +5,128 @@ import Platform
 struct PlanCommand {
   let session: Session
 
-  /// The changes of a plan: how many are shown, unless --limit says otherwise.
+  /// The changes of a plan: how many are shown as text, unless --limit says otherwise.
   static let usualLimit = 1000
 
   func run() throws(Failure) -> ExitCode {
-    let plan = try read(session.invocation.operands)
-    let console = session.console
-    if console.json { return plan.exit }
-    for reading in plan.readings {
-      try console.say(Self.line(reading, coloured: console.coloured))
+    let plan = try read { (readings) throws(Failure) in
+      for reading in readings {
+        try session.console.say(Self.line(reading, coloured: session.console.coloured))
+      }
     }
-    if let failure = plan.portalFailure {
-      try console.say(
-        Colour.red.paint("The portal cannot be read: \(failure.shown)\n", if: console.coloured))
-      return plan.exit
+    try conclude(plan)
+    if plan.failed == plan.readings.count, plan.failed > 0 {
+      throw Failure(.failed, "no list could be read", advice: ["Their flags stay as they are."])
     }
-    try show(plan)
-    return plan.exit
+    return exit(plan)
   }
 
   /// One list, with everything that is odd about it.
   func test() throws(Failure) -> ExitCode {
-    let plan = try read(session.invocation.operands)
-    let console = session.console
-    guard !console.json, let reading = plan.readings.first else { return plan.exit }
-    try console.say(Self.details(reading, coloured: console.coloured))
-    if reading.failure != nil {
-      try console.say("Its flags stay as they are.\n")
-      return plan.exit
+    let plan = try read { (readings) throws(Failure) in
+      for reading in readings {
+        try session.console.say(Self.details(reading, now: .now, console: session.console))
+        if reading.failure == nil { try session.console.say("\n") }
+      }
     }
-    if let failure = plan.portalFailure {
-      try console.say(
-        Colour.red.paint("The portal cannot be read: \(failure.shown)\n", if: console.coloured))
-      return plan.exit
+    for reading in plan.readings {
+      guard let failure = reading.failure else { continue }
+      throw Failure(
+        .failed, "the list \"\(reading.list.shown)\" cannot be relied upon: \(failure.shown)",
+        advice: ["While it is so, its flags stay as they are."])
     }
-    try console.say("\n")
-    try show(plan)
-    return plan.exit
+    try conclude(plan)
+    return exit(plan)
   }
 
-  private func show(_ plan: Plan) throws(Failure) {
-    let console = session.console
-    let limit = session.invocation.integer("limit") ?? Self.usualLimit
-    for change in plan.changes.prefix(limit) {
-      try console.say(Self.line(change, coloured: console.coloured))
+  /// What follows the changes.
+  private func conclude(_ plan: Plan) throws(Failure) {
+    if let failure = plan.portalFailure {
+      throw Failure(
+        .failed, "the portal cannot be read: \(failure.shown)",
+        advice: ["What the lists would change is not known."])
     }
-    if plan.changes.count > limit {
-      try console.say("... and \(plan.changes.count - limit) more; --limit shows more of them.\n")
+    if plan.shown < plan.total {
+      try session.console.say(
+        "... and \(plan.total - plan.shown) more; --limit shows more of them.\n")
     }
-    try console.say(plan.summary)
+    try session.console.say(plan.summary)
+  }
+
+  private func exit(_ plan: Plan) -> ExitCode {
+    if plan.failed > 0 { return .partial }
+    return session.invocation.has("detailed-exitcode") && plan.hasChanges ? .changes : .ok
   }
 
   // MARK: - Reading
 
   struct Plan {
     var readings: [PlanReading] = []
-    var changes: [PlannedChange] = []
     var counts: [String: Int] = [:]
     var portalFailure: String?
+    /// How many changes have been shown.
+    var shown = 0
 
-    var exit: ExitCode {
-      let failed = readings.count { $0.failure != nil }
-      if portalFailure != nil || failed > 0 {
-        return failed == readings.count || portalFailure != nil ? .failed : .partial
-      }
-      return .ok
+    var failed: Int { readings.count { $0.failure != nil } }
+    var total: Int { counts.values.reduce(0, +) }
+
+    private func count(_ name: String) -> Int { counts[name] ?? 0 }
+
+    /// Whether the coming synchronisations would change something of themselves.
+    var hasChanges: Bool {
+      ["set", "replace", "clear", "waiting", "absent"].contains { count($0) > 0 }
     }
 
     var summary: String {
-      func count(_ name: String) -> Int { counts[name] ?? 0 }
+      if total == 0 { return "Plan: no changes. Nothing has been done.\n" }
       var text =
         "Plan: \(count("set")) to set, \(count("replace")) to replace, \(count("clear")) to clear."
       var rest: [String] = []
       for (name, words) in [
-        ("held", "held"), ("absent", "absent for the first time"), ("waiting", "waiting"),
+        ("waiting", "waiting"), ("absent", "absent"), ("held", "held"),
         ("conflict", "in conflict"), ("foreign", "of others"),
       ] where count(name) > 0 {
         rest.append("\(count(name)) \(words)")
       }
-      if !rest.isEmpty { text += " Not changed: \(rest.joined(separator: ", "))." }
+      if !rest.isEmpty { text += " Not now: \(rest.joined(separator: ", "))." }
       return text + " Nothing has been done.\n"
     }
   }
 
-  private func read(_ lists: [String]) throws(Failure) -> Plan {
+  /// Shows the changes as they come: there may be a hundred thousand.
+  private func read(
+    _ begin: ([PlanReading]) throws(Failure) -> Void
+  ) throws(Failure) -> Plan {
+    let console = session.console
     var parameters = JSONObject()
+    let lists = session.invocation.operands
     if !lists.isEmpty { parameters["lists"] = JSONValue(lists) }
-    // Lists may take as long as a cycle gives them.
-    let deadline = Deadline.after(session.invocation.duration("timeout") ?? .seconds(300))
+    let limit = session.invocation.integer("limit") ?? (console.json ? nil : Self.usualLimit)
+    if let limit { parameters["limit"] = JSONValue(limit) }
+    let deadline = Deadline.after(session.daemon.timeout)
     var plan = Plan()
-    var isFirst = true
-    try session.daemon.follow("Plan", parameters, deadline: deadline, first: deadline) {
+    var summary: JSONObject?
+    try session.daemon.follow("Plan", parameters, deadline: deadline) {
       (fields) throws(Failure) in
-      if isFirst {
-        isFirst = false
-        for each in try fields.objects("readings") {
-          try session.console.give(each.line)
-          plan.readings.append(try PlanReading(each))
-        }
+      if summary == nil {
+        let readings = try fields.objects("readings")
+        for each in readings { try console.give(each.line) }
+        plan.readings = try readings.map { (it) throws(Failure) in try PlanReading(it) }
         plan.portalFailure = try fields.optionalString("portalFailure")
         let counts = try fields.object("counts")
         for name in PlannedChange.actions { plan.counts[name] = try counts.int(name) }
+        summary = ["counts": .object(counts.members)]
+        try begin(plan.readings)
       }
       for each in try fields.objects("changes") {
-        try session.console.give(each.line)
-        plan.changes.append(try PlannedChange(each))
+        try console.give(each.line)
+        plan.shown += 1
+        if console.json { continue }
+        try console.say(Self.line(PlannedChange(each), coloured: console.coloured))
       }
       return true
     }
+    if let summary { try console.give(Fields(summary).line) }
     return plan
   }
 
@@ -136,12 +150,16 @@ struct PlanCommand {
     case (nil, nil): text += "-"
     }
     if !change.lists.isEmpty { text += "  (\(change.lists.map(\.shown).joined(separator: ", ")))" }
-    if change.action == "held" || change.action == "waiting" || change.action == "foreign"
-      || change.action == "conflict" || change.action == "absent"
-    {
-      text += "  \(change.action)"
+    // The signs of the others say it.
+    let isPlain = ["set", "replace", "clear"].contains(change.action)
+    var rest = isPlain ? [] : [change.action.shown]
+    if let reason = change.reason {
+      // The daemon's reason may begin with the same word.
+      let begins = reason.hasPrefix(change.action)
+      if begins { rest = [] }
+      rest.append(reason.shown)
     }
-    if let reason = change.reason { text += ": \(reason.shown)" }
+    if !rest.isEmpty { text += "  " + rest.joined(separator: ": ") }
     return colour.paint(text, if: coloured) + "\n"
   }
 
@@ -158,20 +176,26 @@ struct PlanCommand {
     return text + " (\((reading.proof ?? "").shown))\n"
   }
 
-  static func details(_ reading: PlanReading, coloured: Bool) -> String {
+  static func details(_ reading: PlanReading, now: WallTime, console: Console) -> String {
     func row(_ name: String, _ text: String) -> String {
       name + String(repeating: " ", count: max(1, 12 - name.count)) + text + "\n"
     }
     var text = row("List", reading.list.shown) + row("Source", reading.source.shown)
     text += row("Took", "\(Int((reading.seconds * 1000).rounded())) ms")
-    if let failure = reading.failure {
-      return text + row("Failed", Colour.red.paint(failure.shown, if: coloured))
-    }
+    if reading.failure != nil { return text }
     text += row("Proof", (reading.proof ?? "").shown)
-    text += row("As of", Words.fullTime(reading.asOf))
+    text += row("As of", Words.fullTime(reading.asOf) + age(reading.asOf, now))
     text += row("Rows", "\(reading.rows)")
+    if reading.repeated > 0 {
+      text += row("Repeated", "\(Words.count(reading.repeated, "row")) to the letter; counted once")
+    }
     if reading.outOfScope > 0 {
-      text += row("Not ours", "\(reading.outOfScope), of care units outside [scope]")
+      let units = reading.foreignUnits.map {
+        "\($0.careUnit.isEmpty ? "no care unit" : $0.careUnit.shown): \($0.count)"
+      }
+      text += row(
+        "Not ours",
+        "\(reading.outOfScope), of care units outside [scope] (\(units.joined(separator: ", ")))")
     }
     for each in reading.refused {
       text += row(
@@ -183,10 +207,23 @@ struct PlanCommand {
       text += row(
         "Unknown", "\(word), \(Words.count(each.count, "row")): not sendable; see [statuses]")
     }
-    if !reading.numbers.isEmpty {
-      text += row("Such as", reading.numbers.map(\.shown).joined(separator: ", "))
-    }
-    return text
+    if reading.samples.isEmpty { return text }
+    var table = Table(
+      ["  NUMBER", "STATUS", "MEANS", "PRIORITY", "UNIT", "MODALITY"], lineWidth: console.width,
+      coloured: console.coloured)
+    return text + row("Such as", "")
+      + table.render(
+        reading.samples.map { row in
+          [
+            Cell("  " + row.number), Cell(row.statusRaw ?? "-"), Cell(row.status),
+            Cell(row.priority), Cell(row.careUnit ?? "-"), Cell(row.modality ?? "-"),
+          ]
+        })
+  }
+
+  private static func age(_ asOf: String?, _ now: WallTime) -> String {
+    guard let time = asOf.flatMap({ WallTime(rfc3339: $0) }), time <= now else { return "" }
+    return " (\(Words.span(now - time)) ago)"
   }
 }
 
@@ -200,6 +237,18 @@ struct PlanReading {
     let word: String
     let count: Int
   }
+  struct Foreign {
+    let careUnit: String
+    let count: Int
+  }
+  struct Sample {
+    let number: String
+    let status: String
+    let statusRaw: String?
+    let priority: String
+    let careUnit: String?
+    let modality: String?
+  }
   let list: String
   let source: String
   let failure: String?
@@ -207,10 +256,12 @@ struct PlanReading {
   let asOf: String?
   let proof: String?
   let rows: Int
+  let repeated: Int
   let outOfScope: Int
+  let foreignUnits: [Foreign]
   let refused: [Refused]
   let unknownStatuses: [Unknown]
-  let numbers: [String]
+  let samples: [Sample]
 
   init(_ fields: Fields) throws(Failure) {
     list = try fields.string("list")
@@ -220,7 +271,11 @@ struct PlanReading {
     asOf = try fields.optionalString("asOf")
     proof = try fields.optionalString("proof")
     rows = try fields.int("rows")
+    repeated = try fields.int("repeated")
     outOfScope = try fields.int("outOfScope")
+    foreignUnits = try fields.objects("foreignUnits").map { (it) throws(Failure) in
+      Foreign(careUnit: try it.string("careUnit"), count: try it.int("count"))
+    }
     refused = try fields.objects("refused").map { (it) throws(Failure) in
       Refused(
         reason: try it.string("reason"), count: try it.int("count"), line: try it.int("line"))
@@ -228,7 +283,12 @@ struct PlanReading {
     unknownStatuses = try fields.objects("unknownStatuses").map { (it) throws(Failure) in
       Unknown(word: try it.string("word"), count: try it.int("count"))
     }
-    numbers = try fields.strings("numbers")
+    samples = try fields.objects("samples").map { (it) throws(Failure) in
+      Sample(
+        number: try it.string("number"), status: try it.string("status"),
+        statusRaw: try it.optionalString("statusRaw"), priority: try it.string("priority"),
+        careUnit: try it.optionalString("careUnit"), modality: try it.optionalString("modality"))
+    }
   }
 }
 

@@ -457,6 +457,50 @@ struct FlagReconcilerTests {
       }
     }
   }
+
+  @Test("who is told of everything as it is found is told of what the plan would have held")
+  func visited() {
+    var random = SplitMix(seed: 4_711)
+    var told = 0
+    var absences = 0
+    for history in 0..<100 {
+      var world = World()
+      for cycle in 0..<20 {
+        // Most leave now and then, so that the brake holds as well; some writes do not stick.
+        let share = [1, 4, 9][Int(random.next() % 3)]
+        var tmc = list(
+          "tmc", keys(20).filter { _ in random.next() % 10 < share },
+          snapshot: random.next() % 5 == 0 ? nil : "h\(history)c\(cycle)")
+        tmc.unusableRows = random.next() % 8 == 0 ? 1 : 0
+        let dda = list(
+          "dda", keys(20).filter { _ in random.next() % 10 < 2 }, snapshot: "h\(history)c\(cycle)")
+        world.ignored = Set(keys(20).filter { _ in random.next() % 5 == 0 }.map { key($0) })
+        let (portal, memory, now) = (world.portal, world.memory, world.now)
+        var writes: Set<FlagWrite> = []
+        var absent: Set<ExaminationKey> = []
+        let shown = world.reconciler.plan(
+          lists: [tmc, dda], portal: portal, memory: memory, now: now
+        ) { finding in
+          switch finding {
+          case .write(let write): #expect(writes.insert(write).inserted)
+          case .absent(let key, _, _, _): #expect(absent.insert(key).inserted)
+          }
+        }
+        world.cycle([tmc, dda])
+        #expect(writes == Set(world.plan.writes))
+        #expect(shown.writes.isEmpty && shown.memory.isEmpty)
+        #expect(shown.deviations == world.plan.deviations && shown.lists == world.plan.lists)
+        // Every flag that is absent from its list is cleared, held, tried again, or told of.
+        let accounted = writes.filter { $0.action == .clear }.count + absent.count
+        let deviant = Set(shown.deviations.filter { $0.kind == .clear }.map(\.key))
+          .subtracting(writes.map(\.key)).count
+        #expect(shown.lists.values.reduce(0) { $0 + $1.absent } == accounted + deviant)
+        told += writes.count
+        absences += absent.count
+      }
+    }
+    #expect(told > 1000 && absences > 1000)
+  }
 }
 
 /// A small generator whose seed makes a failing history repeatable.

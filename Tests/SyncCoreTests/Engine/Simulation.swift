@@ -68,6 +68,11 @@ final class Simulation {
       var isStill = false
       /// Answers that nothing has changed when nothing has: seen again.
       var confirms = false
+      /// The snapshot's name, the same until it is changed; else every read is a new one.
+      var name: String?
+      /// Named by the time of the read: as often as it is read at one time, it is one.
+      var isNamedByTime = false
+      var refused: [RefusedRow] = []
       var given: [ListRow]?
     }
     let state = Mutex(State())
@@ -86,8 +91,11 @@ final class Simulation {
           return .success(.confirmed(snapshotID: "s\(state.reads)", asOf: now))
         }
         state.given = state.rows
-        return .success(
-          .snapshot(.simulated("s\(state.reads)", asOf: now, rows: state.rows)))
+        let name =
+          state.name ?? (state.isNamedByTime ? "\(now.milliseconds / 60_000)" : "s\(state.reads)")
+        var snapshot = ListSnapshot.simulated(name, asOf: now, rows: state.rows)
+        snapshot.refusedRows = state.refused
+        return .success(.snapshot(snapshot))
       }
       return try result.get()
     }

@@ -22,12 +22,14 @@ public struct CircuitBreaker: Hashable, Sendable {
   public private(set) var closedUntil: MonotonicTime?
   /// Somebody is trying, on behalf of all.
   private var isTrying = false
+  /// The pause is what the server itself has asked for.
+  private var isAsked = false
   private var openings = 0
 
   public init(policy: Policy = Policy()) { self.policy = policy }
 
-  /// Whether a request may be sent now. A true answer must be followed by ``succeeded()``,
-  /// ``failed(now:jitter:)`` or ``abandoned()``.
+  /// Whether a request may be sent now. A true answer must be followed by ``succeeded(now:)``,
+  /// ``failed(now:jitter:)``, ``rest(until:)`` or ``abandoned()``.
   public mutating func admits(now: MonotonicTime) -> Bool {
     guard let until = closedUntil else { return true }
     guard now >= until, !isTrying else { return false }
@@ -36,8 +38,11 @@ public struct CircuitBreaker: Hashable, Sendable {
   }
 
   /// The server has answered, and not with an error of its own.
-  public mutating func succeeded() {
+  public mutating func succeeded(now: MonotonicTime) {
+    // One that was on its way when the server asked for a pause: that wish still stands.
+    if isAsked, let until = closedUntil, now < until { return }
     failures = 0
+    isAsked = false
     openings = 0
     closedUntil = nil
     isTrying = false
@@ -58,6 +63,7 @@ public struct CircuitBreaker: Hashable, Sendable {
     let longest = policy.maximum.wholeNanoseconds
     let pause = doubled <= 0 ? longest : min(doubled, longest)
     openings += 1
+    isAsked = false
     // Half fixed, half by chance.
     let varied = Double(pause) * (0.5 + 0.5 * min(max(jitter, 0), 1))
     close(until: now + .nanoseconds(Int64(varied)))
@@ -66,6 +72,7 @@ public struct CircuitBreaker: Hashable, Sendable {
   /// The server has said how long it wants to be left alone.
   public mutating func rest(until time: MonotonicTime) {
     isTrying = false
+    isAsked = true
     close(until: time)
   }
 

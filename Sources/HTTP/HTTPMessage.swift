@@ -80,8 +80,10 @@ public struct HTTPFailure: Error, Sendable, Hashable, CustomStringConvertible {
     case broken
     /// The answer came, and is of no use.
     case unusable
-    /// Not even tried: forbidden by ourselves, or the server is being left alone.
+    /// Not even tried: forbidden by ourselves, or impossible.
     case notTried
+    /// Not tried because the server is being left alone (``CircuitBreaker``): later it may be.
+    case leftAlone
   }
 
   public let kind: Kind
@@ -98,7 +100,7 @@ public struct HTTPFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// Whether the server may have done what it was asked.
   public var isOutcomeUnknown: Bool {
     switch kind {
-    case .unreachable, .untrusted, .notTried: false
+    case .unreachable, .untrusted, .notTried, .leftAlone: false
     case .timeout, .broken, .unusable: true
     }
   }

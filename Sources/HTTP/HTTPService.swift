@@ -43,7 +43,8 @@ public final class HTTPService: Sendable {
 
   /// Requests that may be under way at the same time.
   public var parallel: Int { session.settings.parallel }
-  /// Until when it is left alone; nil where it is not.
+  /// Until when it is left alone; nil where it is not, or where that is over and somebody is
+  /// trying on behalf of all.
   public var restsUntil: MonotonicTime? {
     state.withLock { $0.breaker.closedUntil.flatMap { $0 > .now ? $0 : nil } }
   }
@@ -120,7 +121,7 @@ public final class HTTPService: Sendable {
       let left = (state.breaker.closedUntil.map { $0 - now } ?? .zero).inSeconds
       return "not asked for another \(max(1, Int(left.rounded(.up)))) s: \(state.reason)"
     }
-    if let refusal { throw HTTPFailure(.notTried, "\(base.origin): \(refusal)") }
+    if let refusal { throw HTTPFailure(.leftAlone, "\(base.origin): \(refusal)") }
   }
 
   private func note(_ response: HTTPResponse) {
@@ -143,7 +144,7 @@ public final class HTTPService: Sendable {
         state.reason = "it answered \(response.status)"
         state.breaker.failed(now: now, jitter: chance)
       default:
-        state.breaker.succeeded()
+        state.breaker.succeeded(now: now)
       }
     }
   }
@@ -162,6 +163,7 @@ public final class HTTPService: Sendable {
       case .notTried, .unusable:
         // It has answered, or was never asked.
         state.breaker.abandoned()
+      case .leftAlone: break
       case .unreachable, .untrusted, .timeout, .broken:
         state.reason = words(of: failure)
         state.breaker.failed(now: .now, jitter: chance)

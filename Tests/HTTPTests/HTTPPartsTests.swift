@@ -79,7 +79,7 @@ struct CircuitBreakerTests {
       #expect(admits(&breaker, start))
       breaker.failed(now: start, jitter: 1)
     }
-    breaker.succeeded()
+    breaker.succeeded(now: start)
     for _ in 0..<5 {
       #expect(admits(&breaker, start))
       breaker.failed(now: start, jitter: 1)
@@ -87,7 +87,7 @@ struct CircuitBreakerTests {
     #expect(!admits(&breaker, start + .milliseconds(4999)))
     #expect(admits(&breaker, start + .seconds(5)))
     #expect(!admits(&breaker, start + .seconds(5)))
-    breaker.succeeded()
+    breaker.succeeded(now: start + .seconds(5))
     #expect(admits(&breaker, start + .seconds(5)))
     #expect(admits(&breaker, start + .seconds(5)))
   }
@@ -123,10 +123,13 @@ struct CircuitBreakerTests {
     #expect(admits(&breaker, start))
     breaker.rest(until: start + .seconds(30))
     breaker.failed(now: start, jitter: 0)
+    breaker.succeeded(now: start + .seconds(1))
     #expect(!admits(&breaker, start + .seconds(29)))
     #expect(admits(&breaker, start + .seconds(30)))
     breaker.abandoned()
     #expect(admits(&breaker, start + .seconds(30)))
+    breaker.succeeded(now: start + .seconds(31))
+    #expect(breaker.closedUntil == nil)
   }
 }
 

@@ -132,6 +132,21 @@ struct HTTPPortalTests {
   }
 
   @Test(
+    "while one tries on behalf of all whether the server is back, the others wait",
+    .needs(.python("openapi_core")))
+  func trial() throws {
+    let server = try ReferencePortal(judges: false)
+    let portal = Self.portal(server, parallel: 8)
+    // The one that tries is answered later than the rest is over.
+    try server.fault(
+      ["kind": "latency", "ms": 400],
+      ["kind": "status", "status": 429, "retryAfter": "1", "times": 1, "method": "PUT"])
+    let outcomes = Self.apply((1...24).map { Self.set($0) }, to: portal)
+    #expect(outcomes.count == 24 && outcomes.allSatisfy { $0 == .done }, "\(outcomes)")
+    #expect(try server.effects.count == 24)
+  }
+
+  @Test(
     "a record whose version alone has changed is decided anew; one that is another's is left",
     .needs(.python("openapi_core")))
   func races() throws {

@@ -181,10 +181,10 @@ struct PagedReader {
         failure = Failure(.transient, service.words(of: error))
         switch error.kind {
         case .untrusted, .unusable: throw failure
-        case .notTried:
-          // It is being left alone: wait for that to end, if it does in time.
-          guard let rest = restOfServer else { throw failure }
-          pause = rest
+        case .notTried: throw failure
+        case .leftAlone:
+          // Wait for that to end, if it does in time; or for him who is trying now.
+          pause = restOfServer ?? self.pause(repeats)
         default: pause = self.pause(repeats)
         }
       }

@@ -45,7 +45,6 @@ final class FlagWriter: Sendable {
       do throws(HTTPFailure) {
         response = try send(write, expected)
       } catch {
-        if error.kind == .notTried, rest(service.restsUntil) { continue }
         guard error.isOutcomeUnknown else {
           return .failed(.unavailable("the portal: \(error)"))
         }
@@ -100,11 +99,27 @@ final class FlagWriter: Sendable {
         ("flag", .string(flag)), ("source", .string(source)), ("listId", .string(write.list)),
         ("observedAt", .string(now.description)),
       ])
-      return try service.ask(
-        "PUT", path, headers: [condition], body: body.serialized(), deadline: deadline)
+      return try ask("PUT", path, headers: [condition], body: body.serialized())
     case .clear:
       let condition = expected.map { [(name: "If-Match", value: Self.quoted($0))] } ?? []
-      return try service.ask("DELETE", path, headers: condition, deadline: deadline)
+      return try ask("DELETE", path, headers: condition)
+    }
+  }
+
+  /// Asks, once the server is not left alone any more.
+  private func ask(
+    _ method: String, _ path: String, headers: [(name: String, value: String)],
+    body: [UInt8]? = nil
+  ) throws(HTTPFailure) -> HTTPResponse {
+    let patience = MonotonicTime.now + Self.longestRest
+    while true {
+      do throws(HTTPFailure) {
+        return try service.ask(method, path, headers: headers, body: body, deadline: deadline)
+      } catch {
+        // That may be over since, or somebody is just trying on behalf of all.
+        let until = service.restsUntil ?? MonotonicTime.now + .milliseconds(50)
+        guard error.kind == .leftAlone, until < patience, rest(until) else { throw error }
+      }
     }
   }
 
@@ -124,9 +139,9 @@ final class FlagWriter: Sendable {
   private func look(_ key: ExaminationKey) -> Held {
     let response: HTTPResponse
     do throws(HTTPFailure) {
-      response = try service.ask(
+      response = try ask(
         "GET", "/v1/examinations/\(Self.id(key))/collaboration-flag",
-        headers: [("Cache-Control", "no-cache")], deadline: deadline)
+        headers: [("Cache-Control", "no-cache")])
     } catch {
       return .unknown("\(error)")
     }

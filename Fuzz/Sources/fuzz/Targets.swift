@@ -186,7 +186,14 @@ nonisolated(unsafe) let targets: [String: FuzzTarget] = [
     guard let first = input.first else { return }
     let bytes = Array(input.dropFirst())
     let separator = Array(";,\t".utf8)[Int(first) % 3]
-    var reader = CSVReader(bytes[...], separator: separator, isWindows1252: first & 0x80 != 0)
+    // In pieces of odd sizes, as a file system may give them.
+    var position = 0
+    var reader = CSVReader(separator: separator, isWindows1252: first & 0x80 != 0) { buffer in
+      let count = min(buffer.count, bytes.count - position, 1 + position % 37)
+      buffer.copyBytes(from: bytes[position..<position + count])
+      position += count
+      return count
+    }
     do {
       guard let heading = try reader.next() else { return }
       var table = try ListTable(heading: heading, drop: Configuration.CSVDrop(directory: "/"))

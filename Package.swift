@@ -58,6 +58,11 @@ let package = Package(
       name: "syncd-demo", dependencies: ["Training", "SyncCore", "JSON", "Platform", "DICOM"],
       swiftSettings: strict),
 
+    // What the benchmarks send and ask with.
+    .executableTarget(
+      name: "dicom-load", dependencies: ["DICOM", "Platform"], path: "Benchmarks/dicom-load",
+      swiftSettings: strict),
+
     // Tests and the programs they need.
     .target(
       name: "TestSupport", dependencies: ["Platform", "HTTP", "JSON"], path: "Tests/Support",

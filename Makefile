@@ -18,7 +18,7 @@ export FUZZ_SECONDS BENCH_RUNS SWIFT SWIFTFLAGS
 BUILD := $(SWIFT) build $(SWIFTFLAGS)
 # The installed programs carry the Swift runtime with them: the target machine needs none.
 RELEASE := $(BUILD) -c release --static-swift-stdlib
-LINTED := $(wildcard Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources)
+LINTED := $(wildcard Package.swift Sources Tests Benchmarks Fuzz/Package.swift Fuzz/Sources)
 SCRIPTS = $(shell grep -rlIE '^\#!(/usr/bin/env bash|/bin/bash|/bin/sh)' \
 	.ci Tests/Support Fuzz Benchmarks packaging --exclude-dir=.build 2>/dev/null)
 
@@ -54,12 +54,16 @@ release: dependencies ## release build of syncd and syncctl, the Swift runtime l
 	$(RELEASE) --product syncd
 	$(RELEASE) --product syncctl
 
+.PHONY: bench-programs
+bench-programs: release
+	$(RELEASE) --product dicom-load
+
 .PHONY: bench
-bench: release peers ## speed, memory and cycle cost beside DCMTK and Orthanc (BENCH_RUNS=5)
+bench: bench-programs peers ## speed, memory and cycle cost beside DCMTK and Orthanc (BENCH_RUNS=5)
 	Benchmarks/bench --bin "$$($(RELEASE) --show-bin-path)"
 
 .PHONY: bench-smoke
-bench-smoke: release peers ## the same, small: shows that the benchmarks run
+bench-smoke: bench-programs peers ## the same, small: shows that the benchmarks run
 	Benchmarks/bench --bin "$$($(RELEASE) --show-bin-path)" --smoke
 
 .PHONY: fuzz
@@ -71,6 +75,9 @@ lint: ## swift format and, where installed, shellcheck
 	$(SWIFT) format lint --strict --parallel --recursive --configuration .swift-format $(LINTED)
 	@if command -v shellcheck > /dev/null; then shellcheck $(SCRIPTS); \
 	else echo 'lint: shellcheck is not installed, scripts not checked' >&2; fi
+	@python="$${SYNCD_PEERS:-.peers}/venv/bin/python"; if [ -x "$$python" ]; then \
+	"$$python" Tools/render-api --check; \
+	else echo 'lint: no peers, docs/*-api.md not checked against the descriptions' >&2; fi
 
 .PHONY: format
 format: ## put the Swift sources into the project's format

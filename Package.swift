@@ -31,7 +31,8 @@ let package = Package(
     .target(name: "TOML", swiftSettings: strict),
     .target(name: "DICOM", dependencies: ["Platform"], swiftSettings: strict),
     .target(name: "TLS", dependencies: ["Platform", "CCurl"], swiftSettings: strict),
-    .target(name: "HTTP", dependencies: ["Platform", "TLS", "CCurl"], swiftSettings: strict),
+    .target(
+      name: "HTTP", dependencies: ["Platform", "JSON", "TLS", "CCurl"], swiftSettings: strict),
     .target(name: "HL7", dependencies: ["Platform"], swiftSettings: strict),
     .target(name: "Varlink", dependencies: ["Platform", "JSON"], swiftSettings: strict),
 
@@ -57,9 +58,14 @@ let package = Package(
       name: "syncd-demo", dependencies: ["Training", "SyncCore", "JSON", "Platform", "DICOM"],
       swiftSettings: strict),
 
+    // What the benchmarks send and ask with.
+    .executableTarget(
+      name: "dicom-load", dependencies: ["DICOM", "Platform"], path: "Benchmarks/dicom-load",
+      swiftSettings: strict),
+
     // Tests and the programs they need.
     .target(
-      name: "TestSupport", dependencies: ["Platform"], path: "Tests/Support",
+      name: "TestSupport", dependencies: ["Platform", "HTTP", "JSON"], path: "Tests/Support",
       exclude: ["install-peers", "requirements.txt", "run-tests"], swiftSettings: strict),
     .executableTarget(
       name: "toml-decoder", dependencies: ["TOML"], path: "Tests/toml-decoder",
@@ -83,6 +89,9 @@ let package = Package(
       name: "DICOMTests", dependencies: ["DICOM", "TestSupport", "Platform"],
       swiftSettings: strict),
     .testTarget(
+      name: "HTTPTests", dependencies: ["HTTP", "TLS", "JSON", "TestSupport", "Platform"],
+      swiftSettings: strict),
+    .testTarget(
       name: "HL7Tests", dependencies: ["HL7", "TLS", "TestSupport", "Platform"],
       swiftSettings: strict),
     .testTarget(
@@ -92,7 +101,8 @@ let package = Package(
     .testTarget(
       name: "SyncCoreTests",
       dependencies: [
-        "SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "HL7", "Platform", "JSON", "TOML",
+        "SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "HL7", "HTTP", "Platform", "JSON",
+        "TOML", "Varlink",
       ],
       swiftSettings: strict),
     .testTarget(
@@ -102,7 +112,8 @@ let package = Package(
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
-        "SyncCore", "DICOM", "HL7", "Varlink", "JSON", "Platform", "Training", "TestSupport",
+        "SyncCore", "DICOM", "HL7", "HTTP", "Varlink", "JSON", "Platform", "Training",
+        "TestSupport",
       ],
       swiftSettings: strict),
   ]

@@ -43,3 +43,46 @@ static inline long ccurl_response_status(CURL *handle) {
   (curl_easy_getinfo)(handle, CURLINFO_RESPONSE_CODE, &found);
   return found;
 }
+
+typedef size_t (*ccurl_header_sink)(char *bytes, size_t size, size_t count, void *context);
+
+static inline void ccurl_set_header_sink(CURL *handle, ccurl_header_sink sink, void *context) {
+  (curl_easy_setopt)(handle, CURLOPT_HEADERFUNCTION, sink);
+  (curl_easy_setopt)(handle, CURLOPT_HEADERDATA, context);
+}
+
+static inline long ccurl_long_info(CURL *handle, CURLINFO info) {
+  long found = 0;
+  (curl_easy_getinfo)(handle, info, &found);
+  return found;
+}
+
+/// The line of the peer's own certificate that has it in PEM form, or NULL. Valid until the handle
+/// is used again; known only to the transfer that made the connection.
+static inline const char *ccurl_peer_certificate(CURL *handle) {
+  struct curl_certinfo *chain = NULL;
+  if ((curl_easy_getinfo)(handle, CURLINFO_CERTINFO, &chain) != CURLE_OK || !chain ||
+      chain->num_of_certs < 1)
+    return NULL;
+  for (struct curl_slist *line = chain->certinfo[0]; line; line = line->next)
+    if (line->data[0] == 'C' && line->data[1] == 'e' && line->data[2] == 'r' &&
+        line->data[3] == 't' && line->data[4] == ':')
+      return line->data + 5;
+  return NULL;
+}
+
+static inline CURLMcode ccurl_multi_set_long(CURLM *multi, CURLMoption option, long value) {
+  return (curl_multi_setopt)(multi, option, value);
+}
+
+/// The next transfer that has ended, or NULL; and how it ended.
+static inline CURL *ccurl_multi_next_ended(CURLM *multi, CURLcode *result) {
+  int left = 0;
+  CURLMsg *message;
+  while ((message = curl_multi_info_read(multi, &left)))
+    if (message->msg == CURLMSG_DONE) {
+      *result = message->data.result;
+      return message->easy_handle;
+    }
+  return NULL;
+}

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/fs.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <string.h>
 #include <stdio.h>
@@ -52,6 +53,13 @@ int clinux_rename_noreplace(const char *from, const char *to) {
   if (errno != EINVAL && errno != ENOSYS) return -1;
   if (link(from, to) != 0) return -1;
   return unlink(from);
+}
+
+void clinux_return_freed_memory(void) {
+  mallopt(M_ARENA_MAX, 2);
+  // Set, even to what they begin with, they no longer grow with the largest block freed.
+  mallopt(M_MMAP_THRESHOLD, 128 << 10);
+  mallopt(M_TRIM_THRESHOLD, 128 << 10);
 }
 
 int clinux_forbid_dumps(void) {

@@ -8,7 +8,3 @@ static inline int syncd_bind_text(sqlite3_stmt *statement, int index, const char
 static inline int syncd_bind_blob(sqlite3_stmt *statement, int index, const void *bytes, int count) {
   return sqlite3_bind_blob(statement, index, bytes, count, SQLITE_TRANSIENT);
 }
-/* sqlite3_config is variadic. */
-static inline int syncd_config_soft_heap_limit(long long bytes) {
-  return (int)(sqlite3_soft_heap_limit64(bytes) < 0);
-}

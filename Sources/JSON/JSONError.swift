@@ -17,6 +17,8 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     case duplicateKey
     case tooDeep(limit: Int)
     case tooManyValues(limit: Int)
+    /// A single value of more bytes than are held.
+    case tooLong(limit: Int)
     case trailingBytes
   }
 
@@ -48,6 +50,7 @@ extension JSONError.Reason: CustomStringConvertible {
     case .duplicateKey: "the object has this key already"
     case .tooDeep(let limit): "nested deeper than \(limit) levels"
     case .tooManyValues(let limit): "more than \(limit) values"
+    case .tooLong(let limit): "a value of more than \(limit) bytes"
     case .trailingBytes: "expected the end of the text"
     }
   }

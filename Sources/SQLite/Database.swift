@@ -311,12 +311,6 @@ public final class Database {
     guard code == SQLITE_OK || code & 0xFF == SQLITE_BUSY else { throw lastError("checkpoint") }
   }
 
-  /// Gives back what memory it can.
-  public func releaseMemory() {
-    cache = cache.filter { $0.value.isInUse }
-    sqlite3_db_release_memory(handle)
-  }
-
   func lastError(_ sql: String) -> SQLiteError {
     SQLiteError(
       extendedCode: sqlite3_extended_errcode(handle),

@@ -2,25 +2,37 @@ import CCurl
 import Platform
 
 /// A failure of libcurl's, and what it means to whoever keeps the connection's settings.
-struct TLSFailure: Error {
-  let code: CURLcode
+package struct TLSFailure: Error {
+  package let code: CURLcode
   /// OpenSSL's X509_V_ERR_* about the certificate's chain.
-  let verification: Int
+  package let verification: Int
   /// In libcurl's own words.
-  let words: String
+  package let words: String
+
+  package init(code: CURLcode, verification: Int, words: String) {
+    self.code = code
+    self.verification = verification
+    self.words = words
+  }
 
   func error(connectingTo peer: String, _ options: TLSOptions) -> TransportError {
+    if code == CURLE_OPERATION_TIMEDOUT {
+      return TransportError(
+        isTimeout: true,
+        "connect \(peer): no TLS connection in time: check that it speaks TLS on that port (\(words))"
+      )
+    }
+    return TransportError(advice(about: "connect \(peer)", options))
+  }
+
+  /// What went wrong and what to do about it, as one line.
+  package func advice(about subject: String, _ options: TLSOptions) -> String {
     let advice: String
     switch code {
     case CURLE_COULDNT_RESOLVE_HOST:
       advice = "the host's name is not known: check it, and the name service"
     case CURLE_COULDNT_CONNECT:
       advice = "no connection: check that it listens there, and the firewalls between"
-    case CURLE_OPERATION_TIMEDOUT:
-      return TransportError(
-        isTimeout: true,
-        "connect \(peer): no TLS connection in time: check that it speaks TLS on that port (\(words))"
-      )
     case CURLE_PEER_FAILED_VERIFICATION: advice = verificationAdvice(options)
     case CURLE_SSL_CACERT_BADFILE:
       advice =
@@ -34,7 +46,7 @@ struct TLSFailure: Error {
       advice = handshakeAdvice ?? "the TLS handshake failed: check that it speaks TLS on that port"
     default: advice = "no TLS connection"
     }
-    return TransportError("connect \(peer): \(advice) (\(words))")
+    return "\(subject): \(advice) (\(words))"
   }
 
   func error(during operation: String, _ peer: String) -> TransportError {
@@ -44,13 +56,18 @@ struct TLSFailure: Error {
 
   /// The end of the stream before its first byte.
   static func closedUnheard(_ peer: String, hasCertificate: Bool) -> TransportError {
-    TransportError(
-      "read \(peer): it closed the connection without a word. "
-        + (hasCertificate
-          ? "If it did so at once, it may not accept our certificate: "
-            + "it has to trust the authority that issued it"
-          : "If it did so at once, it may demand a certificate of ours, "
-            + "which is to be configured with its key"))
+    TransportError("read \(peer): " + closedUnheard(hasCertificate: hasCertificate))
+  }
+
+  /// What it may mean that the peer has closed a new connection before it said anything: TLS 1.3
+  /// tells of a refused certificate only after the handshake, if at all.
+  package static func closedUnheard(hasCertificate: Bool) -> String {
+    "it closed the connection without a word. "
+      + (hasCertificate
+        ? "If it did so at once, it may not accept our certificate: "
+          + "it has to trust the authority that issued it"
+        : "If it did so at once, it may demand a certificate of ours, "
+          + "which is to be configured with its key")
   }
 
   private func verificationAdvice(_ options: TLSOptions) -> String {
@@ -72,7 +89,7 @@ struct TLSFailure: Error {
   }
 
   /// Whether the peer has said why.
-  var isExplained: Bool { handshakeAdvice != nil }
+  package var isExplained: Bool { handshakeAdvice != nil }
 
   /// What the peer's alerts mean. With TLS 1.3 those about our certificate come after the
   /// handshake, upon the first read or write.

@@ -1,3 +1,6 @@
+import Glibc
+import Platform
+
 /// How a TLS connection proves who is at its ends. TLS 1.2 and later; the peer's certificate and
 /// host name are always verified.
 public struct TLSOptions: Hashable, Sendable {
@@ -19,5 +22,36 @@ public struct TLSOptions: Hashable, Sendable {
     self.certificate = certificate
     self.key = key
     self.keyPassword = keyPassword
+  }
+}
+
+extension TLSOptions {
+  private var files: [(path: String?, what: String)] {
+    [
+      (trustedCertificates, "trusted certificates"), (certificate, "certificate"),
+      (key, "private key"),
+    ]
+  }
+
+  /// Which file cannot be read, and why; nil where all can. The words of TLS libraries for that do
+  /// not name the file.
+  package var unreadableFile: String? {
+    for case (let path?, let what) in files where access(path, R_OK) != 0 {
+      return "the file with the \(what) cannot be read: \(SystemError.last("open", path))"
+    }
+    return nil
+  }
+
+  /// Changes when one of the files does.
+  package var fingerprint: String {
+    var result = ""
+    for case (let path?, _) in files {
+      var status = stat()
+      guard stat(path, &status) == 0 else { continue }
+      result +=
+        "\(status.st_dev):\(status.st_ino):\(status.st_size):"
+        + "\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec);"
+    }
+    return result
   }
 }

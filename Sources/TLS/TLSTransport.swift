@@ -75,7 +75,7 @@ public final class TLSTransport: ByteTransport {
     guard isName, !host.isEmpty else {
       throw TransportError("\(peer): not a host name: give the name alone, without scheme or port")
     }
-    if let missing = unreadable(options) { throw TransportError("\(peer): \(missing)") }
+    if let missing = options.unreadableFile { throw TransportError("\(peer): \(missing)") }
     if deadline.isPast { throw TransportError(isTimeout: true, "connect \(peer): no time left") }
     configure(handle, url: "https://\(peer)/", options, deadline)
     let code = curl_easy_perform(handle.raw)
@@ -112,18 +112,6 @@ public final class TLSTransport: ByteTransport {
       handle.set(CURLOPT_SSLKEY, options.key ?? file)
     }
     if let password = options.keyPassword { handle.set(CURLOPT_KEYPASSWD, password) }
-  }
-
-  /// Which file cannot be read: libcurl's words for that do not name it.
-  private static func unreadable(_ options: TLSOptions) -> String? {
-    let files = [
-      (options.trustedCertificates, "trusted certificates"), (options.certificate, "certificate"),
-      (options.key, "private key"),
-    ]
-    for case (let path?, let what) in files where access(path, R_OK) != 0 {
-      return "the file with the \(what) cannot be read: \(SystemError.last("open", path))"
-    }
-    return nil
   }
 
   // MARK: - Bytes

@@ -11,6 +11,7 @@ enum ExitCode: Int32, CaseIterable {
   case versionMismatch = 7
   case notFound = 8
   case failedAssignments = 9
+  case changes = 10
 
   /// For the help and the manual page.
   var meaning: String {
@@ -25,6 +26,7 @@ enum ExitCode: Int32, CaseIterable {
     case .versionMismatch: "syncd and syncctl are of versions that do not fit together."
     case .notFound: "No such list, examination, assignment, recipient or destination."
     case .failedAssignments: "There are failed assignments; of `failed` only."
+    case .changes: "Something would be changed; of `plan --detailed-exitcode` only."
     }
   }
 
@@ -41,6 +43,7 @@ enum ExitCode: Int32, CaseIterable {
     case .versionMismatch: "version_mismatch"
     case .notFound: "not_found"
     case .failedAssignments: "failed_assignments"
+    case .changes: "changes"
     }
   }
 }

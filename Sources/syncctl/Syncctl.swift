@@ -38,6 +38,8 @@ enum Syncctl {
     case "list": return try ListCommand(session: session).run()
     case "show": return try ShowCommand(session: session).run()
     case "drift": return try DriftCommand(session: session).run()
+    case "plan": return try PlanCommand(session: session).run()
+    case "list-source test": return try PlanCommand(session: session).test()
     case "approve": return try ApproveCommand(session: session).run()
     case "retry": return try RetryCommand(session: session).run()
     case "send": return try SendCommand(session: session).run()

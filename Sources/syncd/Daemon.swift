@@ -28,7 +28,9 @@ final class Daemon: Sendable {
   private let inbound: InboundListener?
   /// Why the dispatcher ended, if not because the daemon does.
   private let dispatchFailure = Mutex<(any Error)?>(nil)
-  private let portal: EmbeddedPortal
+  private let portal: any Portal
+  /// The region's HTTP servers; a reload keeps those whose settings stay.
+  private let services: Mutex<HTTPServices>
   private let archive: EmbeddedArchive
   private let dicom: DICOMServer
   private let control: Monitor<VarlinkServer?>
@@ -53,7 +55,9 @@ final class Daemon: Sendable {
     let notifier = self.notifier
     let heartbeat = notifier.watchdogInterval ?? .seconds(15)
     loop = EngineLoop(heartbeat: heartbeat) { notifier.alive() }
-    portal = try EmbeddedPortal(path: configuration.daemon.stateDirectory + "/portal.sqlite")
+    let services = HTTPServices(configuration)
+    self.services = Mutex(services)
+    portal = try Self.portal(configuration, services, startedAt, log)
     archive = try EmbeddedArchive.open(
       EmbeddedArchive.Configuration(
         directory: configuration.archiveDirectory, aeTitle: configuration.archive.aeTitle,
@@ -69,6 +73,18 @@ final class Daemon: Sendable {
     dicom = try Self.server(configuration, archive, given, log)
   }
 
+  private static func portal(
+    _ configuration: Configuration, _ services: HTTPServices, _ startedAt: WallTime, _ log: Log
+  ) throws -> any Portal {
+    let directory = configuration.daemon.stateDirectory
+    guard let name = configuration.portal.server, let service = services[name]
+    else { return try EmbeddedPortal(path: directory + "/portal.sqlite") }
+    return HTTPPortal(
+      service: service, source: configuration.daemon.name,
+      instance: try PortalInstance.load(directory: directory, startedAt: startedAt),
+      interval: configuration.cycle.interval, pageSize: configuration.portal.pageSize, log: log)
+  }
+
   // MARK: - Running
 
   /// Runs until ``stop()``.
@@ -78,7 +94,7 @@ final class Daemon: Sendable {
     let ledger = try Ledger(path: ledgerPath)
     let engine = try Engine(
       settings: EngineSettings(configuration),
-      surroundings: EngineSurroundings(configuration, portal: portal, archive: archive),
+      surroundings: engineSurroundings(configuration),
       ledger: ledger, clock: SystemClock(), jobs: ThreadJobs(), log: log, stop: loop.stopGate,
       imagesChanged: { [dispatch] in dispatch.post(.imagesChanged($0)) }
     ) { loop.post($0) }
@@ -104,35 +120,12 @@ final class Daemon: Sendable {
 
   /// Takes the portal's orders where there is a portal to ask.
   private func startTakingOrders(_ settings: Configuration.Orders) {
-    guard let url = settings.url else { return }
-    let tokenFile = settings.tokenFile
-    if let tokenFile, !Self.isPrivate(tokenFile) {
-      log.error(
-        "the portal's token is not used: its file is missing, or others may read it (chmod 600)",
-        ["file": tokenFile])
-    }
-    let client = HTTPClient(
-      tls: TLSOptions(
-        trustedCertificates: settings.authorities, certificate: settings.certificate,
-        key: settings.key)
-    ) {
-      // A token that others may read is none.
-      guard let tokenFile, Self.isPrivate(tokenFile),
-        let bytes = try? FileDescriptor.contents(of: tokenFile, atMost: 64 << 10)
-      else { return nil }
-      return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).first
-        .map(String.init)
-    }
+    guard let name = settings.server, let service = services.withLock({ $0[name] }) else { return }
     OrderPoller(
-      source: HTTPOrderSource(base: url, client: client),
+      source: HTTPOrderSource(service: service),
       desk: { [self] in desk.withLock { $0 } }, access: accessLog, deliveryPath: deliveryPath,
       interval: settings.interval, log: log, stop: dispatch.stopGate
     ).start()
-  }
-
-  private static func isPrivate(_ path: String) -> Bool {
-    var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & 0o077 == 0
   }
 
   /// The dispatcher on its own thread. When its ledger can no longer be relied upon the daemon
@@ -173,10 +166,15 @@ final class Daemon: Sendable {
     }
   }
 
+  private func engineSurroundings(_ configuration: Configuration) -> EngineSurroundings {
+    EngineSurroundings(
+      configuration, portal: portal, archive: archive, services: services.withLock { $0 })
+  }
+
   private func surroundings(_ configuration: Configuration) -> DispatchSurroundings {
     DispatchSurroundings(
       configuration, archive: archive,
-      sources: EngineSurroundings(configuration, portal: portal, archive: archive).sources,
+      sources: engineSurroundings(configuration).sources,
       disclosures: accessLog)
   }
 
@@ -378,7 +376,10 @@ final class Daemon: Sendable {
     return ConfigurationFacts(
       file: file, loadedAt: now.loadedAt, toml: now.configuration.rendered(),
       flagLabels: Dictionary(
-        now.configuration.flags.map { ($0.id, $0.label) }, uniquingKeysWith: { first, _ in first }))
+        now.configuration.flags.map { ($0.id, $0.label) }, uniquingKeysWith: { first, _ in first }),
+      listSources: Dictionary(
+        now.configuration.lists.map { ($0.id, $0.source.description) },
+        uniquingKeysWith: { first, _ in first }))
   }
 
   /// Reads the configuration again and takes over what can be without a restart. A file that is
@@ -403,10 +404,11 @@ final class Daemon: Sendable {
         return .invalid(errors)
       }
       let (applied, needsRestart) = differences(new)
+      services.withLock { $0 = HTTPServices(new, keeping: $0) }
       let answer = Answer<Bool>()
       loop.post(
         .reconfigure(
-          EngineSettings(new), EngineSurroundings(new, portal: portal, archive: archive), answer))
+          EngineSettings(new), engineSurroundings(new), answer))
       _ = answer.wait(until: .after(.seconds(10)))
       let taken = Answer<Bool>()
       dispatch.post(.reconfigure(DispatchSettings(new), surroundings(new), taken))
@@ -430,7 +432,8 @@ final class Daemon: Sendable {
     if old.cycle != new.cycle { applied.append("cycle") }
     if old.prefetch != new.prefetch { applied.append("prefetch") }
     if old.scope != new.scope { applied.append("scope") }
-    if old.portal != new.portal { applied.append("portal") }
+    if old.portal.adoptedSources != new.portal.adoptedSources { applied.append("portal") }
+    if old.servers != new.servers { applied.append("server") }
     if old.flags != new.flags { applied.append("flag") }
     if old.peers != new.peers { applied.append("peer") }
     if old.lists != new.lists { applied.append("list") }
@@ -446,6 +449,15 @@ final class Daemon: Sendable {
     if fixed.archive != new.archive { needsRestart.append("archive") }
     if fixed.control != new.control { needsRestart.append("control") }
     if fixed.inbound != new.inbound { needsRestart.append("inbound") }
+    // The portal and its orders keep the server that they began with.
+    let portalServers = [fixed.portal.server, fixed.orders.server].compactMap { $0 }
+    let isPortalFixed =
+      fixed.portal.server == new.portal.server
+      && fixed.portal.pageSize == new.portal.pageSize
+      && portalServers.allSatisfy { name in
+        fixed.servers.first { $0.name == name } == new.servers.first { $0.name == name }
+      }
+    if !isPortalFixed { needsRestart.append("portal") }
     if fixed.orders != new.orders { needsRestart.append("orders") }
     if fixed.log.format != new.log.format { needsRestart.append("log.format") }
     return (applied, needsRestart)

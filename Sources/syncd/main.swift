@@ -107,6 +107,7 @@ sigemptyset(&signals)
 for number in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&signals, number) }
 pthread_sigmask(SIG_BLOCK, &signals, nil)
 _ = clinux_forbid_dumps()
+clinux_return_freed_memory()
 
 do {
   let daemon = try Daemon(configuration, file: path)

@@ -6,59 +6,6 @@ import TestSupport
 
 @testable import HL7
 
-/// A certificate authority of the test's own.
-private final class Authority {
-  let directory = try! TemporaryDirectory()
-  var file: String { directory.file("ca.pem") }
-
-  init() throws {
-    try openssl(
-      "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-      "-keyout", directory.file("ca.key"), "-out", file, "-days", "2", "-subj", "/CN=Test authority"
-    )
-  }
-
-  /// A certificate for a name, and its key.
-  func issue(
-    _ name: String, notAfter: String = "491231235959Z"
-  ) throws -> (certificate: String, key: String) {
-    let key = directory.file("\(name).key")
-    let request = directory.file("\(name).csr")
-    let certificate = directory.file("\(name).pem")
-    try openssl(
-      "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
-      "-out", request, "-subj", "/CN=\(name)")
-    try directory.write(
-      """
-      [ca]
-      default_ca = own
-      [own]
-      new_certs_dir = \(directory.path)
-      database = \(directory.file("index"))
-      rand_serial = yes
-      default_md = sha256
-      policy = any
-      x509_extensions = names
-      [any]
-      commonName = supplied
-      [names]
-      subjectAltName = \(name.first!.isNumber ? "IP" : "DNS"):\(name)
-
-      """, to: "ca.conf")
-    try directory.write("", to: "index")
-    try openssl(
-      "ca", "-batch", "-notext", "-config", directory.file("ca.conf"), "-cert", file, "-keyfile",
-      directory.file("ca.key"), "-in", request, "-out", certificate, "-startdate", "200101000000Z",
-      "-enddate", notAfter)
-    return (certificate, key)
-  }
-
-  private func openssl(_ arguments: String...) throws {
-    let result = try ChildProcess.run("openssl", arguments)
-    try #require(result.status == 0, "\(result.output)")
-  }
-}
-
 @Suite(.serialized) struct TLSTests {
   private var soon: Deadline { .after(.seconds(20)) }
   private let message = Array("MSH|^~\\&|A|B|C|D|2026||ORM^O01|M1|P|2.3.1\r".utf8)
@@ -86,7 +33,7 @@ private final class Authority {
     "messages go over TLS to the right host, and to nobody else",
     .needs(.python("hl7"), .program("openssl")))
   func hosts() throws {
-    let authority = try Authority()
+    let authority = try TestAuthority()
     let own = try authority.issue("127.0.0.1")
     let server = try HL7Server(tls: (own.certificate, own.key, nil))
     let trusting = TLSOptions(trustedCertificates: authority.file)
@@ -104,7 +51,7 @@ private final class Authority {
     #expect(wrongHost.contains("is for another name: use the name in the certificate"))
     let untrusted = refusal(server, TLSOptions())
     #expect(untrusted.contains("put that authority's certificate into the system's trust store"))
-    let other = try Authority()
+    let other = try TestAuthority()
     let otherTrust = refusal(server, TLSOptions(trustedCertificates: other.file))
     #expect(otherTrust.contains("put that authority's certificate into \(other.file)"))
     let missing = refusal(server, TLSOptions(trustedCertificates: "/nonexistent/ca.pem"))
@@ -117,7 +64,7 @@ private final class Authority {
 
   @Test("an expired certificate is told as that", .needs(.python("hl7"), .program("openssl")))
   func expired() throws {
-    let authority = try Authority()
+    let authority = try TestAuthority()
     let own = try authority.issue("127.0.0.1", notAfter: "210101000000Z")
     let server = try HL7Server(tls: (own.certificate, own.key, nil))
     let text = refusal(server, TLSOptions(trustedCertificates: authority.file))
@@ -128,7 +75,7 @@ private final class Authority {
     "a peer that demands a certificate gets ours, or we are told that it wants one",
     .needs(.python("hl7"), .program("openssl")))
   func clientCertificates() throws {
-    let authority = try Authority()
+    let authority = try TestAuthority()
     let own = try authority.issue("127.0.0.1")
     let client = try authority.issue("syncd")
     let server = try HL7Server(tls: (own.certificate, own.key, authority.file))
@@ -148,7 +95,7 @@ private final class Authority {
     }
     let without = failure(TLSOptions(trustedCertificates: authority.file))
     #expect(without.contains("may demand a certificate of ours"), "\(without)")
-    let others = try Authority()
+    let others = try TestAuthority()
     let stranger = try others.issue("syncd")
     options.certificate = stranger.certificate
     options.key = stranger.key
@@ -191,7 +138,7 @@ private final class Authority {
     "a wait for an answer has its deadline, can be interrupted, and sees the peer close",
     .needs(.python("hl7"), .program("openssl")))
   func waiting() throws {
-    let authority = try Authority()
+    let authority = try TestAuthority()
     let own = try authority.issue("127.0.0.1")
     let server = try HL7Server(rules: ["*=silent+silent+AA"], tls: (own.certificate, own.key, nil))
     let options = TLSOptions(trustedCertificates: authority.file)
@@ -222,7 +169,7 @@ private final class Authority {
 
   @Test("openssl's own server gets the bytes", .needs(.program("openssl")))
   func opensslServer() throws {
-    let authority = try Authority()
+    let authority = try TestAuthority()
     let own = try authority.issue("localhost")
     let port = try freePort()
     let server = try ChildProcess(
@@ -247,8 +194,8 @@ private final class Authority {
     "openssl's own server says why it refuses a certificate, or the lack of one",
     .needs(.program("openssl")), arguments: ["-tls1_2", "-tls1_3"])
   func alerts(version: String) throws {
-    let authority = try Authority()
-    let others = try Authority()
+    let authority = try TestAuthority()
+    let others = try TestAuthority()
     let own = try authority.issue("127.0.0.1")
     let stranger = try others.issue("syncd")
     let port = try freePort()

@@ -278,9 +278,12 @@ struct SendingTests {
         recipient: recipient.address, reviewer: try HL7Server(.hl7),
         extra: """
           [orders]
-          url = "http://127.0.0.1:\(port)"
-          token_file = "\(token)"
+          server = "portal"
           interval = "300ms"
+          [[server]]
+          name = "portal"
+          url = "http://127.0.0.1:\(port)"
+          token = "\(token)"
           """)
       try world.ready()
       let number = world.numbers[0]

@@ -33,6 +33,7 @@ public final class ChildProcess: Sendable {
 
   public struct SpawnError: Error, CustomStringConvertible {
     public let description: String
+    public init(description: String) { self.description = description }
   }
 
   private struct State {

@@ -91,6 +91,37 @@ enum Canned {
     """
   }
 
+  static let plan: [Answer] = {
+    let counts =
+      "{\"set\":1,\"replace\":1,\"clear\":0,\"held\":1,\"absent\":0,\"waiting\":0,\"foreign\":0,"
+      + "\"conflict\":0}"
+    let tmc =
+      "{\"list\":\"tmc\",\"source\":\"/lists/tmc/*.csv\",\"seconds\":0.012,\"proof\":\"3 rows of 3\","
+      + "\"asOf\":\"2026-11-23T06:00:00.000Z\",\"rows\":3,\"repeated\":2,\"outOfScope\":3,"
+      + "\"foreignUnits\":[{\"careUnit\":\"SE1-A\",\"count\":2},{\"careUnit\":\"\",\"count\":1}],"
+      + "\"refused\":[{\"reason\":"
+      + "\"no examination number\",\"count\":1,\"line\":7}],\"unknownStatuses\":[{\"word\":\"Konstig\","
+      + "\"count\":2}],\"samples\":[{\"number\":\"S1\",\"status\":\"completed\",\"statusRaw\":"
+      + "\"Utförd\",\"priority\":\"stat\",\"careUnit\":\"SE1-B\"},{\"number\":\"S2\",\"status\":"
+      + "\"unknown\",\"priority\":\"routine\"}]}"
+    let dda =
+      "{\"list\":\"dda\",\"source\":\"\",\"failure\":\"no trailer\",\"seconds\":0.1,\"rows\":0,"
+      + "\"repeated\":0,\"outOfScope\":0,\"foreignUnits\":[],\"refused\":[],\"unknownStatuses\":[],"
+      + "\"samples\":[]}"
+    func change(_ action: String, _ number: String, _ rest: String) -> String {
+      "{\"action\":\"\(action)\",\"system\":\"SECTRA\",\"number\":\"\(number)\",\"lists\":[\"tmc\"],"
+        + "\"priority\":\"routine\",\(rest)}"
+    }
+    let first = change("set", "S1", "\"to\":\"TMC\"")
+    let rest =
+      change("replace", "S2", "\"from\":\"DDA\",\"to\":\"TMC\"") + ","
+      + change("held", "S3", "\"from\":\"TMC\",\"reason\":\"too many\"")
+    return [
+      .more("{\"readings\":[\(tmc),\(dda)],\"counts\":\(counts),\"changes\":[\(first)]}"),
+      .reply("{\"readings\":[],\"counts\":\(counts),\"changes\":[\(rest)]}"),
+    ]
+  }()
+
   static let drift = """
     {"system":"SECTRA","number":"S0009","kind":"clear","portalFlag":"TMC","lists":["tmc"],"attempts":4,
     "since":"2026-11-22T07:10:00.000Z","nextAttempt":"2026-11-23T08:10:00.000Z","alarm":true,

@@ -273,6 +273,7 @@ struct Program {
       }
       return [.reply("{\"examination\":\(Canned.examination(number))}")]
     case "ListDrift": return [.reply("{\"drift\":[\(Canned.drift)]}")]
+    case "Plan": return Canned.plan
     case "Approve": return [.reply("{\"approved\":12}")]
     case "GetConfiguration":
       return [

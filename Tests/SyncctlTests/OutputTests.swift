@@ -456,7 +456,7 @@ private func expectText(_ found: String, _ wanted: String) {
   @Test("methods are read from an interface's description")
   func methods() {
     let names = VersionCommand.methods(in: SyncInterface.description)
-    #expect(names.count == 10)
+    #expect(names.count == 11)
     #expect(names.contains("GetStatus") && names.contains("StartSync"))
   }
 }

@@ -281,6 +281,120 @@ private func lines(_ text: String) throws -> [JSONObject] {
     _ = daemon
   }
 
+  @Test("plan shows what would change, list by list, and what would not and why")
+  func plan() throws {
+    let daemon = try syncctl.daemon()
+    let result = try syncctl("plan")
+    #expect(result.status == 6)
+    #expect(
+      result.standardOutput == """
+        tmc: 3 rows, 3 not ours, 1 unusable (3 rows of 3)
+        dda: cannot be relied upon: no trailer
+          + SECTRA/S1  TMC  (tmc)
+          ~ SECTRA/S2  DDA -> TMC  (tmc)
+          ! SECTRA/S3  TMC  (tmc)  held: too many
+        Plan: 1 to set, 1 to replace, 0 to clear. Not now: 1 held. Nothing has been done.
+
+        """)
+    let json = try lines(try syncctl("plan", "--json").standardOutput)
+    #expect(json.count == 6 && json[0]["list"] == "tmc" && json[2]["action"] == "set")
+    #expect(json[5]["counts"]?["held"] == 1)
+    #expect(try syncctl("plan", "tmc", "dda", "--limit", "7", "--quiet").output == "")
+    // As text a thousand, as JSON all.
+    let asked = daemon.received("Plan")
+    #expect(asked.map { $0["limit"]?.intValue } == [1000, nil, 7])
+    #expect(asked[0]["lists"] == nil && asked[2]["lists"] == ["tmc", "dda"])
+    // Whoever asks for the detail is told first that a list could not be read.
+    #expect(try syncctl("plan", "--detailed-exitcode").status == 6)
+  }
+
+  /// A daemon whose plan has these counts, of which nothing is sent.
+  private func planning(
+    _ counts: String, reading: String = "", rest: String = ""
+  ) throws -> CannedDaemon {
+    var all = ""
+    for name in PlannedChange.actions {
+      all += (all.isEmpty ? "" : ",") + "\"\(name)\":\(counts.contains(name) ? 3 : 0)"
+    }
+    let reply = "{\"readings\":[\(reading)],\"counts\":{\(all)},\"changes\":[]\(rest)}"
+    return try syncctl.daemon(answer: { _ in [.reply(reply)] })
+  }
+
+  @Test(
+    "--detailed-exitcode is 10 for what synchronisations change, 0 for what they leave alone",
+    arguments: [
+      ("", 0), ("set", 10), ("clear", 10), ("replace", 10), ("absent", 10), ("waiting", 10),
+      ("held", 0), ("foreign conflict", 0), ("held set", 10),
+    ])
+  func detailedExitCode(_ counts: String, _ status: Int32) throws {
+    let daemon = try planning(counts)
+    let result = try syncctl("plan", "--detailed-exitcode")
+    #expect(result.status == status, "\(result)")
+    #expect(try syncctl("plan").status == 0)
+    #expect(result.standardOutput.contains("Nothing has been done.\n"))
+    #expect(result.standardOutput.contains("no changes") == counts.isEmpty)
+    #expect(result.standardOutput.contains("more; --limit") != counts.isEmpty)
+    _ = daemon
+  }
+
+  @Test("a plan without the portal, and one without any list, fails and says why")
+  func planFailures() throws {
+    let down = try planning("", rest: ",\"portalFailure\":\"refused the connection\"")
+    let portal = try syncctl("plan", "--json")
+    #expect(portal.status == 1)
+    #expect(portal.standardError.contains("the portal cannot be read: refused the connection"))
+    #expect(try lines(portal.standardOutput).last?["error"]?["code"] == "failed")
+    _ = down
+  }
+
+  @Test("list-source test of a list that cannot be relied upon fails with the reason")
+  func listSourceFails() throws {
+    let failed = """
+      {"list":"tmc","source":"/lists/tmc/*.csv","failure":"/lists/tmc/a.csv: it was cut",
+      "seconds":0.1,"rows":0,"repeated":0,"outOfScope":0,"foreignUnits":[],"refused":[],
+      "unknownStatuses":[],"samples":[]}
+      """
+    let daemon = try planning("", reading: failed.replacing("\n", with: ""))
+    let text = try syncctl("list-source", "test", "tmc")
+    #expect(text.status == 1)
+    #expect(text.standardOutput.contains("Source      /lists/tmc/*.csv"))
+    #expect(!text.standardOutput.contains("Plan:"))
+    #expect(text.standardError.contains("cannot be relied upon: /lists/tmc/a.csv: it was cut"))
+    let json = try lines(try syncctl("list-source", "test", "tmc", "--json").standardOutput)
+    #expect(json.first?["failure"] == "/lists/tmc/a.csv: it was cut")
+    #expect(json.last?["error"]?["exit"] == 1)
+    #expect(try syncctl("plan").status == 1)
+    _ = daemon
+  }
+
+  /// The first reading of a canned plan.
+  private static func reading(_ plan: [Answer]) throws -> JSONValue {
+    guard case .more(let text) = plan[0] else { return .null }
+    return try #require(JSONValue.parse(text)["readings"]?[0])
+  }
+
+  @Test("list-source test tells everything that is odd about a list")
+  func listSource() throws {
+    let tmc = try Fields(Self.reading(Canned.plan)).line
+    let daemon = try planning("set", reading: tmc)
+    let result = try syncctl("list-source", "test", "tmc")
+    #expect(result.status == 0)
+    for words in [
+      "Source      /lists/tmc/*.csv", "Took        12 ms", "Proof       3 rows of 3",
+      "Unusable    1: no examination number, first in row 7; nothing is cleared",
+      "Unknown     status \"Konstig\", 2 rows: not sendable; see [statuses]",
+      "Repeated    2 rows to the letter; counted once",
+      "Not ours    3, of care units outside [scope] (SE1-A: 2, no care unit: 1)",
+      "As of       2026-11-23 07:00:00 (", "  S1      Utförd  completed  stat      SE1-B  -",
+      "  S2      -       unknown    routine   -      -", "... and 3 more",
+      "Plan: 3 to set, 0 to replace, 0 to clear. Nothing has been done.",
+    ] {
+      #expect(result.standardOutput.contains(words), "\(result.standardOutput)")
+    }
+    #expect(try syncctl("list-source", "test").status == 2)
+    _ = daemon
+  }
+
   private func withHeld() throws -> CannedDaemon {
     try syncctl.daemon { call in
       guard call.method.hasSuffix("GetStatus") else { return Program.healthy(call) }

@@ -20,6 +20,39 @@ nonisolated(unsafe) let targets: [String: FuzzTarget] = [
     promise(again.serialized() == written, "what was read back is not what was written")
   },
 
+  // A page in pieces: the first byte says of which size. What is JSON as a whole reads the same.
+  "json-items": { input in
+    guard let first = input.first else { return }
+    let text = Array(input.dropFirst())
+    let size = Int(first) + 1
+    var reader = JSONItemReader(array: "items", longest: 4096)
+    var items: [JSONValue] = []
+    let whole = try? JSONValue.parse(text)
+    var index = 0
+    var isRight = true
+    while index < text.count, isRight {
+      let end = min(index + size, text.count)
+      text[index..<end].withUnsafeBytes { piece in
+        do throws(JSONError) {
+          try reader.feed(piece) { items.append($0) }
+        } catch {
+          isRight = false
+        }
+      }
+      index = end
+    }
+    isRight = isRight && (try? reader.finish()) != nil
+    guard let expected = whole?.objectValue, text.count < 4096, expected.count < 1000 else {
+      promise(!isRight || text.count >= 4096 || whole != nil, "what is no JSON was read")
+      return
+    }
+    promise(isRight, "what is JSON was not read")
+    if let array = expected["items"]?.arrayValue {
+      promise(
+        array.map { $0.serialized() } == items.map { $0.serialized() }, "other items were read")
+    }
+  },
+
   // The stream in pieces, as a socket gives it: the first byte says of which size.
   "varlink": { input in
     guard let first = input.first else { return }
@@ -153,7 +186,14 @@ nonisolated(unsafe) let targets: [String: FuzzTarget] = [
     guard let first = input.first else { return }
     let bytes = Array(input.dropFirst())
     let separator = Array(";,\t".utf8)[Int(first) % 3]
-    var reader = CSVReader(bytes[...], separator: separator, isWindows1252: first & 0x80 != 0)
+    // In pieces of odd sizes, as a file system may give them.
+    var position = 0
+    var reader = CSVReader(separator: separator, isWindows1252: first & 0x80 != 0) { buffer in
+      let count = min(buffer.count, bytes.count - position, 1 + position % 37)
+      buffer.copyBytes(from: bytes[position..<position + count])
+      position += count
+      return count
+    }
     do {
       guard let heading = try reader.next() else { return }
       var table = try ListTable(heading: heading, drop: Configuration.CSVDrop(directory: "/"))

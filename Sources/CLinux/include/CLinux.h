@@ -27,6 +27,11 @@ int clinux_rename_noreplace(const char *from, const char *to);
 /// No core dumps and no ptrace by others: patient data must not end up in a dump.
 int clinux_forbid_dumps(void);
 
+/// Makes malloc(3) give back to the system what is freed, for a process whose large tables come and
+/// go on many threads: two arenas, and large blocks mapped each for itself, whatever has been freed
+/// before. To be called before the first thread is made.
+void clinux_return_freed_memory(void);
+
 /// fallocate(2) keeping the file's size. Best effort: returns 0 or -1 with errno set.
 int clinux_preallocate(int descriptor, int64_t length);
 

@@ -97,6 +97,10 @@ extension Association {
     var isCancelled = false
     while true {
       let (response, status, answered) = try response(to: request)
+      // A match that tells nothing would be one that is lost (PS3.7 section 9.1.2.1).
+      guard response.hasDataSet || !status.isPending else {
+        throw connection.upperLayer.violation("a match without an identifier")
+      }
       if response.hasDataSet {
         let timeout = connection.timeouts.response
         if status.isPending, !isCancelled {

@@ -14,6 +14,7 @@ public struct Configuration: Hashable, Sendable {
   public var prefetch = Prefetch()
   public var scope = Scope()
   public var flags: [Flag] = Flag.defaults
+  public var servers: [Server] = []
   public var peers: [Peer] = []
   public var lists: [List] = []
   public var sending = Sending()
@@ -73,8 +74,10 @@ public struct Configuration: Hashable, Sendable {
   }
 
   public struct Portal: Hashable, Sendable {
-    public enum Kind: String, CaseIterable, Sendable { case embedded }
-    public var kind = Kind.embedded
+    /// The name of the ``Server`` where it is; nil: a portal of the daemon's own.
+    public var server: String?
+    /// Examinations of one page of a server's.
+    public var pageSize = 1000
     /// Names under which others have set flags that are ours to clear.
     public var adoptedSources: [String] = []
   }
@@ -153,15 +156,80 @@ public struct Configuration: Hashable, Sendable {
     public var peer: String?
     public var prefetch: Bool
     public var priority = Priority.routine
-    public var source: CSVDrop
+    public var source: ListSource
 
-    public init(id: String, system: String, flag: String, peer: String?, directory: String) {
+    public init(id: String, system: String, flag: String, peer: String?, source: ListSource) {
       self.id = id
       self.system = system
       self.flag = flag
       self.peer = peer
       prefetch = system != "AGFA" && peer != nil
-      source = CSVDrop(directory: directory)
+      self.source = source
+    }
+
+    /// A list whose files are renamed into a folder.
+    public init(id: String, system: String, flag: String, peer: String?, directory: String) {
+      self.init(
+        id: id, system: system, flag: flag, peer: peer,
+        source: .csv(CSVDrop(directory: directory)))
+    }
+  }
+
+  /// Where a list's membership is read.
+  public enum ListSource: Hashable, Sendable {
+    case csv(CSVDrop)
+    case worklist(Worklist)
+    case http(HTTPList)
+
+    /// Where it is, for an admin.
+    public var description: String {
+      switch self {
+      case .csv(let drop): "\(drop.directory)/\(drop.pattern)"
+      case .worklist(let worklist): "worklist of \(worklist.peer), station \(worklist.station)"
+      case .http(let http): "list \(http.list) of the server \(http.server)"
+      }
+    }
+  }
+
+  /// A Modality Worklist (PS3.4 annex K) in which a station's name stands for the list.
+  public struct Worklist: Hashable, Sendable {
+    /// Where the care unit stands, if anywhere: the standard has no element for its HSA-id.
+    public enum CareUnit: String, CaseIterable, Sendable {
+      case none
+      /// Requesting Service (0032,1033).
+      case requestingService = "requesting_service"
+      /// Institution Name (0008,0080).
+      case institutionName = "institution_name"
+    }
+    /// The name of a peer.
+    public var peer: String
+    /// Scheduled Station AE Title (0040,0001).
+    public var station: String
+    /// Days before and after today in which a step must begin; nil: no bound on that side.
+    public var daysBack: Int?
+    public var daysAhead: Int?
+    public var careUnit = CareUnit.none
+
+    public init(peer: String, station: String) {
+      self.peer = peer
+      self.station = station
+    }
+  }
+
+  /// A list that an HTTP server answers, page by page.
+  public struct HTTPList: Hashable, Sendable {
+    /// The name of a ``Server``.
+    public var server: String
+    /// The list's name there.
+    public var list: String
+    /// Rows of one page.
+    public var pageSize = 500
+    /// Nil: two cycles.
+    public var maxAge: Duration?
+
+    public init(server: String, list: String) {
+      self.server = server
+      self.list = list
     }
   }
 
@@ -216,5 +284,7 @@ public enum StatusWords {
       .definitivelySigned, "vilande": .onHold, "on hold": .onHold, "avbokad": .cancelled,
     "makulerad": .cancelled, "completed": .completed, "scheduled": .scheduled,
     "signed": .signed, "cancelled": .cancelled,
+    // Scheduled Procedure Step Status (0040,0020).
+    "arrived": .arrived, "ready": .arrived, "started": .started, "departed": .ended,
   ]
 }

@@ -54,6 +54,8 @@ extension Configuration {
     readArchive(root)
     readStatuses(root)
     readFlags(root)
+    readServers(root)
+    readPortal(root.table("portal"))
     readPeers(root)
     readLists(root)
     readSending(root)
@@ -100,11 +102,15 @@ extension Configuration {
       "accept_unknown_care_unit", scope.acceptUnknownCareUnit)
     limits.finish()
 
-    let flagsTable = root.table("portal")
-    portal.kind = flagsTable.choice("kind", portal.kind)
-    portal.adoptedSources = flagsTable.strings(
+  }
+
+  private mutating func readPortal(_ table: TableReader) {
+    portal.adoptedSources = table.strings(
       "adopted_sources", portal.adoptedSources, check: Check.name)
-    flagsTable.finish()
+    portal.server = table.optionalString("server")
+    portal.pageSize = table.integer("page_size", portal.pageSize, 1...100_000)
+    checkServer(table, "server", portal.server)
+    table.finish()
   }
 
   private mutating func readCycle(_ root: TableReader) {
@@ -261,22 +267,81 @@ extension Configuration {
         list.priority = Priority(word) ?? .routine
       }
       list.source = readSource(table.table("source"), id)
-      if !list.source.directory.isEmpty,
-        let other = lists.first(where: {
-          $0.source.directory == list.source.directory
-            && $0.source.pattern == list.source.pattern
-        })
-      {
+      let twin = lists.first { Self.readTheSame($0.source, list.source) }
+      switch (list.source, twin) {
+      case (.csv, let other?):
         table.fault("source", "reads the same files as the list \(other.id)")
+      case (.worklist, let other?):
+        table.fault("source", "asks for the same station as the list \(other.id)")
+      case (.http, let other?):
+        table.fault("source", "asks for the same as the list \(other.id)")
+      default: break
       }
       table.finish()
       lists.append(list)
     }
   }
 
-  private func readSource(_ table: TableReader, _ list: String) -> CSVDrop {
-    enum Kind: String, CaseIterable { case csv }
-    _ = table.choice("kind", Kind.csv)
+  private enum SourceKind: String, CaseIterable { case csv, http, worklist }
+
+  /// Where a list comes from: without a word, files in a folder of the standard name.
+  private func readSource(_ table: TableReader, _ list: String) -> ListSource {
+    switch table.choice("kind", SourceKind.csv) {
+    case .csv: .csv(readCSV(table, list))
+    case .http: .http(readHTTP(table, list))
+    case .worklist: .worklist(readWorklist(table))
+    }
+  }
+
+  /// Whether two lists would hold the same examinations.
+  private static func readTheSame(_ one: ListSource, _ other: ListSource) -> Bool {
+    switch (one, other) {
+    case (.csv(let one), .csv(let other)):
+      !one.directory.isEmpty && one.directory == other.directory && one.pattern == other.pattern
+    case (.worklist(let one), .worklist(let other)):
+      !one.station.isEmpty && one.peer == other.peer && one.station == other.station
+    case (.http(let one), .http(let other)):
+      !one.server.isEmpty && one.server == other.server && one.list == other.list
+    default: false
+    }
+  }
+
+  private func readWorklist(_ table: TableReader) -> Worklist {
+    var worklist = Worklist(
+      peer: table.requiredString("peer", "the name of the [[peer]] that has the worklist"),
+      station: table.requiredString(
+        "station", "the Scheduled Station AE Title that stands for the list"
+      ) { text in
+        // In a query they would ask for other stations as well.
+        Check.aeTitle(text)
+          ?? (text.contains { $0 == "*" || $0 == "?" } ? "an AE title without * and ?" : nil)
+      })
+    if !worklist.peer.isEmpty, !peers.contains(where: { $0.name == worklist.peer }) {
+      let known = peers.map(\.name).joined(separator: ", ")
+      table.fault(
+        "peer",
+        "found \(TOMLText.quoted(worklist.peer)), expected the name of a [[peer]]"
+          + (known.isEmpty ? "" : ": \(known)"))
+    }
+    worklist.daysBack = table.optionalInteger("days_back", 0...36500)
+    worklist.daysAhead = table.optionalInteger("days_ahead", 0...36500)
+    worklist.careUnit = table.choice("care_unit", worklist.careUnit)
+    table.finish()
+    return worklist
+  }
+
+  private func readHTTP(_ table: TableReader, _ list: String) -> HTTPList {
+    var http = HTTPList(
+      server: table.requiredString("server", "the name of the [[server]] that answers the list"),
+      list: table.string("list", list, check: Check.name))
+    checkServer(table, "server", http.server)
+    http.pageSize = table.integer("page_size", http.pageSize, 1...100_000)
+    http.maxAge = table.optionalDuration("max_age", .seconds(1)...(.seconds(30 * 86400)))
+    table.finish()
+    return http
+  }
+
+  private func readCSV(_ table: TableReader, _ list: String) -> CSVDrop {
     var drop = CSVDrop(
       directory: table.string(
         "directory", "\(daemon.stateDirectory)/lists/\(list)", check: Check.path))

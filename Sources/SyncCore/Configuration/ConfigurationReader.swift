@@ -60,6 +60,9 @@ final class TableReader {
     }
   }
 
+  /// Whether the file has the key, whatever its value.
+  func has(_ key: String) -> Bool { table[key] != nil }
+
   private func take(_ key: String) -> TOMLItem? {
     known.insert(key)
     faults.noteKey(name(key))
@@ -130,6 +133,14 @@ final class TableReader {
     }
     wrongType(key, item, "a whole number from \(range.lowerBound) to \(range.upperBound)")
     return fallback
+  }
+
+  func optionalInteger(_ key: String, _ range: ClosedRange<Int>) -> Int? {
+    guard has(key) else {
+      _ = take(key)
+      return nil
+    }
+    return integer(key, range.lowerBound, range)
   }
 
   func duration(_ key: String, _ fallback: Duration, _ range: ClosedRange<Duration>) -> Duration {

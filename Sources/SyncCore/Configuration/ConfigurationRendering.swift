@@ -18,6 +18,7 @@ extension Configuration {
       text.line("id", .text(flag.id))
       text.line("label", .text(flag.label))
     }
+    renderServers(&text)
     for peer in peers { render(peer, &text) }
     for list in lists { render(list, &text) }
     renderSending(&text)
@@ -61,7 +62,8 @@ extension Configuration {
     text.line("keep", .time(accessLog.keep))
 
     text.header("portal")
-    text.line("kind", .text(portal.kind.rawValue))
+    if let server = portal.server { text.line("server", .text(server)) }
+    text.line("page_size", .number(portal.pageSize))
     text.line("adopted_sources", .texts(portal.adoptedSources))
   }
 
@@ -116,21 +118,48 @@ extension Configuration {
     text.line("prefetch", .flag(list.prefetch))
     text.line("priority", .text(list.priority.name))
 
+    switch list.source {
+    case .csv(let drop): render(drop, &text)
+    case .worklist(let worklist): render(worklist, &text)
+    case .http(let http): render(http, &text)
+    }
+  }
+
+  private func render(_ http: HTTPList, _ text: inout TOMLText) {
+    text.header("list.source")
+    text.line("kind", .text("http"))
+    text.line("server", .text(http.server))
+    text.line("list", .text(http.list))
+    text.line("page_size", .number(http.pageSize))
+    text.line(
+      "max_age", .time(http.maxAge ?? cycle.interval * 2), isDerived: http.maxAge == nil)
+  }
+
+  private func render(_ drop: CSVDrop, _ text: inout TOMLText) {
     text.header("list.source")
     text.line("kind", .text("csv"))
-    text.line("directory", .text(list.source.directory))
-    text.line("pattern", .text(list.source.pattern))
-    text.line("separator", .text(list.source.separator.rawValue))
-    text.line("encoding", .text(list.source.encoding.rawValue))
+    text.line("directory", .text(drop.directory))
+    text.line("pattern", .text(drop.pattern))
+    text.line("separator", .text(drop.separator.rawValue))
+    text.line("encoding", .text(drop.encoding.rawValue))
     text.line(
-      "max_age", .time(list.source.maxAge ?? cycle.interval * 2),
-      isDerived: list.source.maxAge == nil)
-    text.line("number_length", .number(list.source.numberLength))
+      "max_age", .time(drop.maxAge ?? cycle.interval * 2), isDerived: drop.maxAge == nil)
+    text.line("number_length", .number(drop.numberLength))
 
     text.header("list.source.columns")
-    for (key, heading) in list.source.columns.sorted(by: { $0.key < $1.key }) {
+    for (key, heading) in drop.columns.sorted(by: { $0.key < $1.key }) {
       text.line(key, .text(heading))
     }
+  }
+
+  private func render(_ worklist: Worklist, _ text: inout TOMLText) {
+    text.header("list.source")
+    text.line("kind", .text("worklist"))
+    text.line("peer", .text(worklist.peer))
+    text.line("station", .text(worklist.station))
+    if let days = worklist.daysBack { text.line("days_back", .number(days)) }
+    if let days = worklist.daysAhead { text.line("days_ahead", .number(days)) }
+    text.line("care_unit", .text(worklist.careUnit.rawValue))
   }
 }
 

@@ -27,16 +27,11 @@ extension Configuration {
     public init() {}
   }
 
-  /// The portal's orders over HTTP; none where there is no address.
+  /// The portal's orders over HTTP.
   public struct Orders: Hashable, Sendable {
-    /// `https://portal.example.org/api`.
-    public var url: String?
-    /// A file with the bearer token, of mode 0600.
-    public var tokenFile: String?
+    /// The name of a ``Server``; nil: orders come from `syncctl send` alone.
+    public var server: String?
     public var interval: Duration = .seconds(15)
-    public var authorities: String?
-    public var certificate: String?
-    public var key: String?
 
     public init() {}
   }

@@ -75,26 +75,10 @@ extension Configuration {
   }
 
   private mutating func readOrders(_ table: TableReader) {
-    orders.url = table.optionalString("url") { text in
-      let isLocal = ["http://127.0.0.1", "http://localhost", "http://[::1]"].contains { host in
-        let next = text.dropFirst(host.count).first
-        return text.hasPrefix(host) && (next == nil || next == ":" || next == "/")
-      }
-      let hasHost = text.hasPrefix("https://") && text.utf8.count > 8 || isLocal
-      let isClean = !text.utf8.contains { $0 <= 0x20 || $0 == 0x3F || $0 == 0x23 }
-      return hasHost && isClean
-        ? nil
-        : "an address beginning with https:// (http:// for this machine only), without ? or #"
-    }
-    orders.tokenFile = table.optionalString("token_file", check: Check.path)
+    orders.server = table.optionalString("server")
+    checkServer(table, "server", orders.server)
     orders.interval = table.duration(
       "interval", orders.interval, .milliseconds(100)...(.seconds(3600)))
-    orders.authorities = table.optionalString("authorities", check: Check.path)
-    orders.certificate = table.optionalString("certificate", check: Check.path)
-    orders.key = table.optionalString("key", check: Check.path)
-    if orders.key != nil, orders.certificate == nil {
-      table.fault("key", "needs its certificate as well")
-    }
     table.finish()
   }
 

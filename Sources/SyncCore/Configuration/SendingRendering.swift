@@ -22,12 +22,8 @@ extension Configuration {
     text.line("idle_timeout", .time(inbound.idleTimeout))
 
     text.header("orders")
-    if let url = orders.url { text.line("url", .text(url)) }
-    if let file = orders.tokenFile { text.line("token_file", .text(file)) }
+    if let server = orders.server { text.line("server", .text(server)) }
     text.line("interval", .time(orders.interval))
-    if let file = orders.authorities { text.line("authorities", .text(file)) }
-    if let file = orders.certificate { text.line("certificate", .text(file)) }
-    if let file = orders.key { text.line("key", .text(file)) }
 
     for hl7 in hl7Interfaces { render(hl7, &text) }
     for destination in destinations { render(destination, &text) }

@@ -63,6 +63,78 @@ enum ControlRendering {
     ])
   }
 
+  static let emptyPlan: JSONObject = [
+    "readings": .array([]), "changes": .array([]), "counts": counts(Preview()),
+  ]
+
+  /// The first reply of a plan, without its changes.
+  static func preview(_ preview: Preview, _ sources: [String: String]) -> JSONObject {
+    var reply = emptyPlan
+    reply["readings"] = .array(
+      preview.readings.map { reading in
+        compact([
+          ("list", .string(reading.id)), ("source", .string(sources[reading.id] ?? "")),
+          ("failure", JSONValue(reading.failure)), ("seconds", .number(reading.elapsed.inSeconds)),
+          ("snapshot", JSONValue(reading.snapshotID)), ("asOf", JSONValue(reading.asOf)),
+          ("proof", JSONValue(reading.proof)), ("rows", JSONValue(reading.rows)),
+          ("repeated", JSONValue(reading.repeated)),
+          ("outOfScope", JSONValue(reading.outOfScope)),
+          (
+            "foreignUnits",
+            .array(
+              reading.foreignUnits.map {
+                ["careUnit": .string($0.careUnit), "count": JSONValue($0.count)]
+              })
+          ),
+          (
+            "refused",
+            .array(
+              reading.refused.map {
+                [
+                  "reason": .string($0.reason), "count": JSONValue($0.count),
+                  "line": JSONValue($0.line),
+                ]
+              })
+          ),
+          (
+            "unknownStatuses",
+            .array(
+              reading.unknownStatuses.map {
+                ["word": .string($0.word), "count": JSONValue($0.count)]
+              })
+          ), ("samples", .array(reading.samples.map(sample))),
+        ])
+      })
+    if let failure = preview.portalFailure { reply["portalFailure"] = .string(failure) }
+    reply["counts"] = counts(preview)
+    return reply
+  }
+
+  private static func sample(_ sample: Preview.Reading.Sample) -> JSONValue {
+    compact([
+      ("number", .string(sample.number)), ("status", .string(sample.status.rawValue)),
+      ("statusRaw", JSONValue(sample.statusRaw)), ("priority", .string(sample.priority.name)),
+      ("careUnit", JSONValue(sample.careUnit)), ("modality", JSONValue(sample.modality)),
+    ])
+  }
+
+  private static func counts(_ preview: Preview) -> JSONValue {
+    var counts = JSONObject()
+    for action in Preview.Change.Action.allCases {
+      counts[action.name] = JSONValue(preview.count(action))
+    }
+    return .object(counts)
+  }
+
+  static func change(_ change: Preview.Change) -> JSONValue {
+    compact([
+      ("action", .string(change.action.name)), ("system", .string(change.key.system)),
+      ("number", .string(change.key.number)), ("lists", JSONValue(change.lists)),
+      ("from", JSONValue(change.from)), ("to", JSONValue(change.to)),
+      ("priority", .string(change.priority.name)), ("reason", JSONValue(change.reason)),
+    ])
+  }
+
   static func drift(_ drift: FlagReconciler.Deviation) -> JSONValue {
     compact([
       ("system", .string(drift.key.system)), ("number", .string(drift.key.number)),

@@ -67,12 +67,18 @@ public struct ConfigurationFacts: Sendable {
   public var loadedAt: WallTime
   public var toml: String
   public var flagLabels: [String: String]
+  /// Where each list is read, for an admin.
+  public var listSources: [String: String]
 
-  public init(file: String?, loadedAt: WallTime, toml: String, flagLabels: [String: String]) {
+  public init(
+    file: String?, loadedAt: WallTime, toml: String, flagLabels: [String: String],
+    listSources: [String: String] = [:]
+  ) {
     self.file = file
     self.loadedAt = loadedAt
     self.toml = toml
     self.flagLabels = flagLabels
+    self.listSources = listSources
   }
 }
 
@@ -101,6 +107,8 @@ public final class ControlService: Sendable {
 
   /// How long a request to the engine may wait for it.
   static let engineDeadline: Duration = .seconds(10)
+  /// The most changes of a plan in one reply, which clients may bound to a mebibyte.
+  static let changesAtOnce = 500
 
   public init(
     engine: EngineLoop, facts: DaemonFacts, delivery: DeliveryService? = nil,
@@ -125,6 +133,7 @@ public final class ControlService: Sendable {
         "ListExaminations": Method { call throws(VarlinkError) in try self.list(call) },
         "GetExamination": Method { call throws(VarlinkError) in try self.show(call) },
         "ListDrift": Method { _ in self.drift() },
+        "Plan": Method(requiresMore: true) { call throws(VarlinkError) in try self.plan(call) },
         "Approve": Method { call throws(VarlinkError) in try self.approve(call) },
         "Retry": Method { call throws(VarlinkError) in try self.retry(call) },
         "GetConfiguration": Method { _ in self.configuration() },
@@ -239,6 +248,46 @@ public final class ControlService: Sendable {
 
   private func drift() -> JSONObject {
     ["drift": .array(engine.snapshot.drift.map(ControlRendering.drift))]
+  }
+
+  private func plan(_ call: VarlinkCall) throws(VarlinkError) -> JSONObject {
+    let wanted = call.parameters["lists"]?.arrayValue?.compactMap(\.stringValue) ?? []
+    let limit = call.parameters["limit"]?.intValue.map { Int($0) } ?? .max
+    guard limit >= 0 else { throw .invalidParameter("limit", reason: "expected 0 or more") }
+    let answer = Answer<PreviewAnswer>()
+    engine.post(.preview(lists: wanted, answer))
+    switch try waitPatiently(answer, call) {
+    case .preview(let preview):
+      let sources = facts.configuration().listSources
+      var changes = preview.changes.prefix(limit)
+      var reply = ControlRendering.preview(preview, sources)
+      while true {
+        let piece = changes.prefix(Self.changesAtOnce)
+        changes = changes.dropFirst(Self.changesAtOnce)
+        reply["changes"] = .array(piece.map(ControlRendering.change))
+        if changes.isEmpty { return reply }
+        guard call.replyContinues(reply) else { throw Self.error("Stopping", [:]) }
+        reply = ControlRendering.emptyPlan
+      }
+    case .noSuchList(let name, let known):
+      throw Self.error("NoSuchList", ["list": .string(name), "known": JSONValue(known)])
+    case .stopping: throw Self.error("Stopping", [:])
+    case .busy(let reason): throw Self.error("Busy", ["reason": .string(reason)])
+    }
+  }
+
+  /// Waits for what the engine itself bounds, as long as there is somebody who waits for it.
+  private func waitPatiently<T: Sendable>(
+    _ answer: Answer<T>, _ call: VarlinkCall
+  ) throws(VarlinkError) -> T {
+    // For an engine that is gone.
+    let end = Deadline.after(.seconds(86_400 + 600))
+    while !end.isPast {
+      if let given = answer.wait(until: .after(.seconds(1))) { return given }
+      // Whatever is answered, nobody hears it.
+      if call.isCancelled { throw Self.error("Stopping", [:]) }
+    }
+    throw Self.error("Busy", ["reason": "the engine does not answer"])
   }
 
   private func configuration() -> JSONObject {

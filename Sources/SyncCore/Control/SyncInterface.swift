@@ -192,6 +192,62 @@ public enum SyncInterface {
     # Answers at once, from the process itself.
     method Ping() -> (name: string, version: string, pid: int, startedAt: string)
 
+    # A row of a list as it is understood. Names no patient.
+    type SampleRow (
+      number: string,
+      status: string,
+      statusRaw: ?string,
+      priority: (routine, urgent, stat),
+      careUnit: ?string,
+      modality: ?string
+    )
+
+    # One list as it was read for a plan. failure: why it cannot be relied upon.
+    # refused: rows that cannot be used. repeated: rows that were there again, to the letter.
+    # outOfScope: rows of care units that are not ours; foreignUnits: of which ones.
+    # unknownStatuses: words that no entry of [statuses] explains. samples: the first few rows.
+    type Reading (
+      list: string,
+      source: string,
+      failure: ?string,
+      seconds: float,
+      snapshot: ?string,
+      asOf: ?string,
+      proof: ?string,
+      rows: int,
+      repeated: int,
+      outOfScope: int,
+      foreignUnits: [](careUnit: string, count: int),
+      refused: [](reason: string, count: int, line: int),
+      unknownStatuses: [](word: string, count: int),
+      samples: []SampleRow
+    )
+
+    type PlanCounts (
+      set: int,
+      replace: int,
+      clear: int,
+      held: int,
+      absent: int,
+      waiting: int,
+      foreign: int,
+      conflict: int
+    )
+
+    # action: set, replace, clear; waiting: for the next try of one of these; absent: to be cleared
+    # when it has been absent often enough; or what would not be done: held (by the brake, or since
+    # rows of the list cannot be used), conflict, foreign.
+    type PlannedChange (
+      action: string,
+      system: string,
+      number: string,
+      lists: []string,
+      from: ?string,
+      to: ?string,
+      priority: (routine, urgent, stat),
+      reason: ?string
+    )
+
     # A snapshot. With `more`: again at every change, until the client closes.
     method GetStatus() -> (status: Status)
 
@@ -224,6 +280,18 @@ public enum SyncInterface {
 
     # Flags in the portal that differ from what the lists say.
     method ListDrift() -> (drift: []Drift)
+
+    # What would be done, without doing it: reads the lists (none means all) and the portal afresh,
+    # once, in the time that a synchronisation gives them. Nothing is written and no absence counted.
+    # Needs `more`. The first reply has the readings and the counts of all changes; `limit` of these
+    # are sent, at most 500 in a reply, in the order in which they would be done. One at a time:
+    # Busy while another plan is being made.
+    method Plan(lists: ?[]string, limit: ?int) -> (
+      readings: []Reading,
+      portalFailure: ?string,
+      counts: PlanCounts,
+      changes: []PlannedChange
+    )
 
     # Lets the clears of a list that the brake or an empty list holds go ahead, once.
     # count: how many the caller has seen; refused when more are held by now.

@@ -65,7 +65,7 @@ public struct FlagReconciler: Sendable {
     public var flag: String
     public var state: State
     /// The examinations of the latest complete snapshot, with their priorities.
-    public var members: [ExaminationKey: Priority]
+    public var members: ExaminationTable<Priority>
     /// A person asked for this read and vouches for it: one absence is enough.
     public var isManual: Bool
     /// Rows of the snapshot that could not be used: any absence may be one of them.
@@ -76,7 +76,7 @@ public struct FlagReconciler: Sendable {
     public var emptySnapshots: Int
 
     public init(
-      id: String, flag: String, state: State, members: [ExaminationKey: Priority],
+      id: String, flag: String, state: State, members: ExaminationTable<Priority>,
       isManual: Bool = false, unusableRows: Int = 0, lastSize: Int = 0,
       emptySnapshots: Int = 0
     ) {
@@ -119,10 +119,20 @@ public struct FlagReconciler: Sendable {
   public struct Plan: Sendable {
     /// In the order in which they shall be done.
     public var writes: [FlagWrite] = []
+    /// How many more there would be without the limit: the last in that order.
+    public var deferred = 0
     /// Memory to record before anything is done; nil forgets.
-    public var memory: [ExaminationKey: FlagMemory?] = [:]
+    public var memory: ExaminationTable<FlagMemory?> = [:]
     public var lists: [String: ListReport] = [:]
     public var deviations: [Deviation] = []
+  }
+
+  /// What a plan comes upon, for who shows it rather than does it.
+  public enum Finding: Sendable {
+    case write(FlagWrite)
+    /// A flag whose examination is not on its list: not seen often enough, or held because the
+    /// list could not be read in every row.
+    case absent(ExaminationKey, list: String, reason: String, isHeld: Bool)
   }
 
   public let policy: Policy
@@ -136,12 +146,19 @@ public struct FlagReconciler: Sendable {
   ///   - lists: every configured list.
   ///   - portal: every flag the portal holds, just read back.
   ///   - memory: what earlier plans asked to remember.
+  ///   - limit: the most writes at a time. A plan costs memory for each, and a portal time: a first
+  ///     import is done in pieces, of which the next is planned upon the read-back of this one.
+  ///   - onlyFirstTries: what has been tried before waits: for the later pieces of one cycle.
+  ///   - visit: is told of each write and absence, in no order. The plan then has neither writes
+  ///     nor memory: a hundred thousand of them need not be held to be shown.
   public func plan(
-    lists: [ListView], portal: [ExaminationKey: PortalFlag],
-    memory: [ExaminationKey: FlagMemory], now: WallTime
+    lists: [ListView], portal: ExaminationTable<PortalFlag>,
+    memory: ExaminationTable<FlagMemory>, now: WallTime, limit: Int = .max,
+    onlyFirstTries: Bool = false, visit: ((Finding) -> Void)? = nil
   ) -> Plan {
     var work = Work(
-      policy: policy, lists: lists, portal: portal, memory: memory, now: now, plan: Plan())
+      policy: policy, lists: lists, portal: portal, memory: memory, now: now, limit: limit,
+      onlyFirstTries: onlyFirstTries, visit: visit)
     work.run()
     return work.plan
   }
@@ -151,41 +168,64 @@ public struct FlagReconciler: Sendable {
 private struct Work {
   let policy: FlagReconciler.Policy
   let lists: [FlagReconciler.ListView]
-  let portal: [ExaminationKey: PortalFlag]
-  let memory: [ExaminationKey: FlagMemory]
+  let portal: ExaminationTable<PortalFlag>
+  let memory: ExaminationTable<FlagMemory>
   let now: WallTime
-  var plan: FlagReconciler.Plan
+  let limit: Int
+  let onlyFirstTries: Bool
+  let visit: ((FlagReconciler.Finding) -> Void)?
+  var plan = FlagReconciler.Plan()
 
   /// The list that claims an examination; -1 where several claim it with different flags.
-  private var claims: [ExaminationKey: Int] = [:]
+  private var claims: ExaminationTable<Int32> = [:]
   private var disputed: [ExaminationKey: [Int]] = [:]
-  private var indexes: [String: Int] = [:]
+  private var indexes: [Word: Int] = [:]
+  /// Of each list, what is looked at for every examination.
+  private let facts: [(id: Word, flag: Word, isFrozen: Bool)]
+  /// Of each list, how many flags in the portal are this daemon's.
+  private var owned: [Int]
+  private let ownSources: [Word]
 
   init(
     policy: FlagReconciler.Policy, lists: [FlagReconciler.ListView],
-    portal: [ExaminationKey: PortalFlag], memory: [ExaminationKey: FlagMemory], now: WallTime,
-    plan: FlagReconciler.Plan
+    portal: ExaminationTable<PortalFlag>, memory: ExaminationTable<FlagMemory>, now: WallTime,
+    limit: Int, onlyFirstTries: Bool, visit: ((FlagReconciler.Finding) -> Void)?
   ) {
     self.policy = policy
     self.lists = lists
     self.portal = portal
     self.memory = memory
     self.now = now
-    self.plan = plan
-    for (index, list) in lists.enumerated() { indexes[list.id] = index }
+    self.limit = limit
+    self.onlyFirstTries = onlyFirstTries
+    self.visit = visit
+    facts = lists.map { (Word($0.id), Word($0.flag), $0.state == .frozen) }
+    owned = lists.map { _ in 0 }
+    ownSources = [Word(policy.source)] + policy.adoptedSources.map { Word($0) }
+    for (index, list) in facts.enumerated() { indexes[list.id] = index }
   }
 
   mutating func run() {
     for list in lists { plan.lists[list.id] = FlagReconciler.ListReport() }
     collectClaims()
-    for (key, index) in claims where index >= 0 { settle(key, lists[index], claimedBy: index) }
+    for (key, index) in claims where index >= 0 { settle(key, claimedBy: Int(index)) }
     for (key, claimants) in disputed { dispute(key, claimants) }
-    var due: [String: [ExaminationKey]] = [:]
-    for (key, flag) in portal { release(key, flag, &due) }
-    for (list, keys) in due { brake(list, keys.sorted()) }
-    for (key, old) in memory where plan.memory[key] == nil && isForgotten(key, old) {
-      plan.memory[key] = .some(nil)
+    var due: [Int: [ExaminationKey]] = [:]
+    for (key, flag) in portal where !claims.contains(key) { release(key, flag, &due) }
+    for (index, list) in lists.enumerated() { plan.lists[list.id]!.owned += owned[index] }
+    for (index, keys) in due { brake(index, keys.sorted()) }
+    if visit == nil {
+      for (key, old) in memory where plan.memory[key] == nil && isForgotten(key, old) {
+        plan.memory[key] = .some(nil)
+      }
     }
+    chooseWrites()
+    for write in plan.writes { noteTry(write) }
+    plan.deviations.sort { ($0.key, $0.kind.rawValue) < ($1.key, $1.kind.rawValue) }
+  }
+
+  /// Sorts what there is to write, and leaves out what is beyond the limit.
+  private mutating func chooseWrites() {
     // Clears first: a flag too many lets images leave; then by urgency.
     plan.writes.sort { a, b in
       let aClears = a.action == .clear
@@ -194,31 +234,36 @@ private struct Work {
       if a.priority != b.priority { return a.priority > b.priority }
       return a.key < b.key
     }
-    plan.deviations.sort { ($0.key, $0.kind.rawValue) < ($1.key, $1.kind.rawValue) }
+    guard plan.writes.count > limit else { return }
+    plan.deferred += plan.writes.count - limit
+    plan.writes.removeLast(plan.writes.count - limit)
   }
 
+  private func owns(_ flag: PortalFlag) -> Bool { ownSources.contains(flag.sourceWord) }
+
   private mutating func collectClaims() {
-    claims.reserveCapacity(lists.reduce(0) { $0 + $1.members.count })
+    claims.reserveCapacity(lists.map(\.members.count).max() ?? 0)
     for (index, list) in lists.enumerated() {
       for key in list.members.keys { claim(key, index) }
     }
+    if !facts.contains(where: \.isFrozen) { return }
     // A frozen list that this process has never read still claims what it was flagged for.
-    for (key, flag) in portal where policy.owns(flag) {
-      if let name = flag.list, let index = indexes[name], lists[index].state == .frozen {
+    for (key, flag) in portal where owns(flag) {
+      if let name = flag.listWord, let index = indexes[name], facts[index].isFrozen {
         claim(key, index)
       }
     }
   }
 
   private mutating func claim(_ key: ExaminationKey, _ index: Int) {
-    guard let other = claims[key] else {
-      claims[key] = index
+    guard let other = claims[key].map(Int.init) else {
+      claims[key] = Int32(index)
       return
     }
     if other == index { return }
-    if other >= 0, lists[other].flag == lists[index].flag {
+    if other >= 0, facts[other].flag == facts[index].flag {
       // Two lists with one flag agree. The readable one speaks for it.
-      if lists[other].state == .frozen { claims[key] = index }
+      if facts[other].isFrozen { claims[key] = Int32(index) }
       return
     }
     if other >= 0 {
@@ -230,38 +275,33 @@ private struct Work {
   }
 
   /// An examination that one list claims.
-  private mutating func settle(
-    _ key: ExaminationKey, _ list: FlagReconciler.ListView, claimedBy index: Int
-  ) {
+  private mutating func settle(_ key: ExaminationKey, claimedBy index: Int) {
+    let (id, flag, isFrozen) = facts[index]
     let current = portal[key]
-    if let current, policy.owns(current), current.list == list.id {
-      plan.lists[list.id]!.owned += 1
-    }
-    if list.state == .frozen { return }
+    let isOwned = current.map(owns) ?? false
+    if isOwned, current?.listWord == id { owned[index] += 1 }
+    if isFrozen { return }
     if let current {
-      let owned = policy.owns(current)
-      if current.flag == list.flag, !owned || current.list == list.id {
-        return
-      }
-      if !owned {
+      if current.flagWord == flag, !isOwned || current.listWord == id { return }
+      if !isOwned {
         deviate(
-          key, .foreign, list.flag, [list.id],
+          key, .foreign, flag.text, [id.text],
           "\(current.source) has set another flag; it is not ours to replace")
         return
       }
     }
     write(
       FlagWrite(
-        key: key, action: .set(flag: list.flag), list: list.id, expected: current,
-        priority: list.members[key] ?? .routine), absence: nil)
+        key: key, action: .set(flag: flag.text), list: id.text, expected: current,
+        priority: lists[index].members[key] ?? .routine), absence: nil)
   }
 
   private mutating func dispute(_ key: ExaminationKey, _ claimants: [Int]) {
     let names = claimants.map { lists[$0].id }.sorted()
-    if let current = portal[key], policy.owns(current), let list = current.list {
+    if let current = portal[key], owns(current), let list = current.list {
       plan.lists[list]?.owned += 1
     }
-    let unreadable = claimants.filter { lists[$0].state == .frozen }.map { lists[$0].id }
+    let unreadable = claimants.filter { facts[$0].isFrozen }.map { lists[$0].id }
     let reason =
       unreadable.isEmpty
       ? "on several lists with different flags: \(names.joined(separator: ", "))"
@@ -271,14 +311,13 @@ private struct Work {
 
   /// A flag in the portal: one that no list claims may have to go.
   private mutating func release(
-    _ key: ExaminationKey, _ flag: PortalFlag, _ due: inout [String: [ExaminationKey]]
+    _ key: ExaminationKey, _ flag: PortalFlag, _ due: inout [Int: [ExaminationKey]]
   ) {
-    if claims[key] != nil { return }
-    guard policy.owns(flag) else {
+    guard owns(flag) else {
       deviate(key, .foreign, nil, [], "set by \(flag.source) and on no list; left alone")
       return
     }
-    guard let name = flag.list, let index = indexes[name] else {
+    guard let word = flag.listWord, let index = indexes[word] else {
       let name = flag.list ?? "unknown"
       plan.lists[name, default: .init()].owned += 1
       plan.lists[name]!.absent += 1
@@ -293,12 +332,15 @@ private struct Work {
       return
     }
     let list = lists[index]
-    plan.lists[name]!.owned += 1
+    let name = list.id
+    owned[index] += 1
     guard case .complete(let snapshot) = list.state else { return }
     plan.lists[name]!.absent += 1
     if list.unusableRows > 0 {
-      plan.lists[name]!.holdReason =
+      let reason =
         "\(list.unusableRows) rows of the list could not be used: nothing is cleared for it"
+      plan.lists[name]!.holdReason = reason
+      visit?(.absent(key, list: name, reason: reason, isHeld: true))
       return
     }
     var kept = memory[key] ?? FlagMemory()
@@ -312,13 +354,22 @@ private struct Work {
       kept.absences = old.absences
       kept.absenceSnapshot = old.absenceSnapshot
     }
-    if kept != memory[key] { plan.memory[key] = kept }
-    if kept.absences >= needed || kept.approved { due[name, default: []].append(key) }
+    if kept != memory[key], visit == nil { plan.memory[key] = kept }
+    if kept.absences >= needed || kept.approved {
+      due[index, default: []].append(key)
+    } else if let visit {
+      visit(
+        .absent(
+          key, list: name,
+          reason: "absent from \(kept.absences) of the \(needed) different complete snapshots "
+            + "that are needed", isHeld: false))
+    }
   }
 
   /// Holds the clears of a list that are too many or rest on a suddenly empty list.
-  private mutating func brake(_ name: String, _ keys: [ExaminationKey]) {
-    let list = lists[indexes[name]!]
+  private mutating func brake(_ index: Int, _ keys: [ExaminationKey]) {
+    let list = lists[index]
+    let name = list.id
     let owned = plan.lists[name]!.owned
     let waiting = keys.filter { !remembered($0).approved }
     var reason: String?
@@ -355,34 +406,60 @@ private struct Work {
 
   /// Plans a write unless an earlier try of the same one is to be given more time.
   private mutating func write(_ write: FlagWrite, absence: FlagMemory?) {
-    var wanted: String?
-    if case .set(let flag) = write.action { wanted = flag }
-    var kept = absence ?? FlagMemory()
-    let earlier = memory[write.key]?.write
-    var attempt = WriteAttempt(flag: wanted, attempts: 0, first: now, next: now)
-    if let earlier, earlier.flag == wanted { attempt = earlier }
-    if attempt.attempts > 0 {
+    let earlier = earlierTry(write)
+    if let earlier {
       deviate(
-        write.key, wanted == nil ? .clear : .set, wanted, [write.list],
-        "the portal does not show the change after \(attempt.attempts) "
-          + (attempt.attempts == 1 ? "try" : "tries"), attempt)
+        write.key, earlier.flag == nil ? .clear : .set, earlier.flag, [write.list],
+        "the portal does not show the change after \(earlier.attempts) "
+          + (earlier.attempts == 1 ? "try" : "tries"), earlier)
     }
     // A clock set back must not postpone a try for longer than the longest pause.
-    if attempt.attempts > 0, attempt.next > now, attempt.next - now <= policy.retryMaximum {
-      kept.write = attempt
-    } else {
-      plan.writes.append(write)
-      attempt.attempts += 1
-      attempt.next = now + pause(after: attempt.attempts)
-      kept.write = attempt
+    let waits =
+      earlier.map { onlyFirstTries || ($0.next > now && $0.next - now <= policy.retryMaximum) }
+      ?? false
+    if !waits {
+      if let visit {
+        visit(.write(write))
+      } else if limit == 0 {
+        plan.deferred += 1
+      } else {
+        plan.writes.append(write)
+        if limit < .max / 2, plan.writes.count >= limit * 2 { chooseWrites() }
+      }
     }
-    if kept != memory[write.key] {
-      plan.memory[write.key] = kept
-    } else {
-      // Nothing new to record, and nothing to forget.
-      plan.memory[write.key] = nil
+    if visit != nil { return }
+    // That it is tried is noted once it has been chosen.
+    var kept = absence ?? FlagMemory()
+    kept.write = earlier
+    guard let old = memory[write.key] else {
+      if !kept.isEmpty { plan.memory[write.key] = kept }
+      return
     }
     untouched.insert(write.key)
+    if kept == old {
+      // Nothing new to record, and nothing to forget.
+      plan.memory[write.key] = nil
+    } else {
+      plan.memory[write.key] = .some(kept.isEmpty ? nil : kept)
+    }
+  }
+
+  /// The tries so far of a write.
+  private func earlierTry(_ write: FlagWrite) -> WriteAttempt? {
+    guard let earlier = memory[write.key]?.write, earlier.attempts > 0,
+      earlier.flag == write.wanted
+    else { return nil }
+    return earlier
+  }
+
+  private mutating func noteTry(_ write: FlagWrite) {
+    var kept = remembered(write.key)
+    var attempt =
+      earlierTry(write) ?? WriteAttempt(flag: write.wanted, attempts: 0, first: now, next: now)
+    attempt.attempts += 1
+    attempt.next = now + pause(after: attempt.attempts)
+    kept.write = attempt
+    plan.memory[write.key] = kept
   }
 
   /// Keys whose memory stays whatever is not said of it.
@@ -406,7 +483,7 @@ private struct Work {
     if untouched.contains(key) { return false }
     if let index = claims[key] {
       // Back on a list, or waiting on one that cannot be read: only the first settles it.
-      return index >= 0 && lists[index].state != .frozen
+      return index >= 0 && !facts[Int(index)].isFrozen
     }
     return portal[key] == nil
   }
@@ -419,5 +496,13 @@ private struct Work {
       FlagReconciler.Deviation(
         key: key, kind: kind, portalFlag: portal[key]?.flag, wantedFlag: wanted, lists: lists,
         attempt: attempt, isAlarm: (attempt?.attempts ?? 0) >= policy.alarmAfter, reason: reason))
+  }
+}
+
+extension FlagWrite {
+  /// The flag that is to be there; nil for none.
+  fileprivate var wanted: String? {
+    if case .set(let flag) = action { return flag }
+    return nil
   }
 }

@@ -1,19 +1,39 @@
 /// A collaboration flag (samverkansflagga) as the portal holds it: at most one an examination.
 public struct PortalFlag: Hashable, Sendable {
-  /// The flag's id, as configured: `sectra-samverkan-tmc`.
-  public var flag: String
-  /// Who set it: the name of a daemon, or of another system or person. It decides ownership, and
-  /// lies in the portal rather than with us so that a lost database loses no duty to clear.
-  public var source: String
-  /// The list that it was set for, when a daemon set it.
-  public var list: String?
   /// The portal's version of the record (an entity tag), sent back with a change.
   public var version: String
+  var flagWord: Word
+  var sourceWord: Word
+  var listWord: Word?
+
+  /// The flag's id, as configured: `sectra-samverkan-tmc`.
+  public var flag: String {
+    get { flagWord.text }
+    set { flagWord = Word(newValue) }
+  }
+
+  /// Who set it: the name of a daemon, or of another system or person. It decides ownership, and
+  /// lies in the portal rather than with us so that a lost database loses no duty to clear.
+  public var source: String {
+    get { sourceWord.text }
+    set { sourceWord = Word(newValue) }
+  }
+
+  /// The list that it was set for, when a daemon set it.
+  public var list: String? {
+    get { listWord?.text }
+    set { listWord = newValue.map { Word($0) } }
+  }
 
   public init(flag: String, source: String, list: String?, version: String) {
-    self.flag = flag
-    self.source = source
-    self.list = list
+    self.init(
+      flag: Word(flag), source: Word(source), list: list.map { Word($0) }, version: version)
+  }
+
+  init(flag: Word, source: Word, list: Word?, version: String) {
+    flagWord = flag
+    sourceWord = source
+    listWord = list
     self.version = version
   }
 }

@@ -1,23 +1,3 @@
-/// What identifies an examination: the source system and its number there (US-nummer, DICOM
-/// Accession Number). Both are opaque: leading zeros, underscores and prefixes are kept.
-public struct ExaminationKey: Hashable, Comparable, Sendable, CustomStringConvertible {
-  /// The system that gave the number: `SECTRA`, `AGFA`.
-  public let system: String
-  /// The examination number (US-nummer).
-  public let number: String
-
-  public init(system: String, number: String) {
-    self.system = system
-    self.number = number
-  }
-
-  public static func < (a: ExaminationKey, b: ExaminationKey) -> Bool {
-    (a.system, a.number) < (b.system, b.number)
-  }
-
-  public var description: String { "\(system)/\(number)" }
-}
-
 /// Where an examination has come in the department's work, whatever the RIS calls it.
 /// The RIS's own word is kept beside it.
 public enum ExaminationStatus: String, CaseIterable, Sendable {

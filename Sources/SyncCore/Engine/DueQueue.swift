@@ -7,10 +7,17 @@ import Platform
 /// ticket, and what lies here with an old one is dropped when it comes up.
 struct DueQueue {
   struct Item {
-    var time: MonotonicTime
-    var priority: Priority
-    var ticket: UInt64
     var key: ExaminationKey
+    var time: MonotonicTime
+    var ticket: UInt32
+    var priority: Priority
+
+    init(time: MonotonicTime, priority: Priority, ticket: UInt32, key: ExaminationKey) {
+      self.key = key
+      self.time = time
+      self.ticket = ticket
+      self.priority = priority
+    }
   }
 
   private var waiting: [Item] = []
@@ -45,6 +52,7 @@ struct DueQueue {
   }
 
   private static func push(_ item: Item, _ heap: inout [Item], by before: (Item, Item) -> Bool) {
+    if heap.count == heap.capacity { heap.reserveCapacity(heap.count + heap.count / 4 + 16) }
     heap.append(item)
     var child = heap.count - 1
     while child > 0 {
@@ -58,6 +66,9 @@ struct DueQueue {
   private static func pop(_ heap: inout [Item], by before: (Item, Item) -> Bool) -> Item {
     heap.swapAt(0, heap.count - 1)
     let item = heap.removeLast()
+    if heap.count < heap.capacity / 4, heap.capacity > 1024 {
+      heap = heap.withUnsafeBufferPointer { Array($0) }
+    }
     var parent = 0
     while true {
       var first = parent

@@ -1,4 +1,5 @@
 import DICOM
+import HTTP
 import Platform
 import SQLite
 
@@ -24,14 +25,20 @@ public final class Engine {
 
   // Lists and flags (EngineLists, EngineFlags).
   var lists: [String: ListState] = [:]
-  var examinations: [ExaminationKey: Known] = [:]
-  var memory: [ExaminationKey: FlagMemory] = [:]
-  var portalFlags: [ExaminationKey: PortalFlag] = [:]
+  var examinations: ExaminationTable<Known> = [:]
+  var memory: ExaminationTable<FlagMemory> = [:]
+  var portalFlags: ExaminationTable<PortalFlag> = [:]
   /// Recalled, and not seen absent from their lists since: they get no flag.
   var recalled: Set<ExaminationKey> = []
+  /// So many changes are planned, recorded and sent at a time: a first import has a hundred thousand.
+  var writesAtOnce = 10_000
   var portalToken: String?
   var portalReachable: Bool?
   var portalReason: String?
+  /// Another daemon drives the same portal: this one changes nothing there.
+  var isPortalForeign = false
+  /// What was known of the HTTP servers when the cycle began.
+  var servers: [(name: String, facts: HTTPService.Facts)] = []
   var deviations: [FlagReconciler.Deviation] = []
   var reports: [String: FlagReconciler.ListReport] = [:]
 
@@ -47,10 +54,16 @@ public final class Engine {
   var lanes: [String: Lane] = [:]
   var totals = EngineSnapshot.ImageTotals()
   var running: [ExaminationKey: (archived: Int, expected: Int)] = [:]
-  var ticket: UInt64 = 0
-  var unpublished: [ExaminationKey: ImageAvailability] = [:]
+  var ticket: UInt32 = 0
+  /// What the portal is still to be told of; how it is with their images, the ledger knows.
+  var unpublished: ExaminationTable<Void> = [:]
+  /// So many examinations are told of in one message: at a start it is all of them.
+  var publishedAtOnce = 500
   var isPublishing = false
   let stopGate: Gate
+
+  // Previews (EnginePlan).
+  var previews = Previews()
 
   // For show.
   public private(set) var isStopping = false
@@ -63,25 +76,56 @@ public final class Engine {
   var ledgerProblem: String?
   var reloadError: String?
 
-  /// What is kept in memory of an examination; the rest lies in the ledger.
+  /// What is kept in memory of an examination; the rest lies in the ledger. In an order that leaves
+  /// no gaps, since there may be a hundred thousand.
   struct Known {
     var id: Int64
     var digest: Int64
-    var list: String?
-    var source: String?
-    var portalFlag: String?
+    var list: Word?
     var status: ExaminationStatus
     var priority: Priority
     var images: ImageState
-    var archived: Int
-    var expected: Int
+    var source: Word?
     var held: Bool
     var isBlocked: Bool
-    /// Which entry in a queue counts; 0 for none.
-    var ticket: UInt64 = 0
     var isRunning = false
+    var portalFlag: Word?
     /// Something changed while a pass ran: run another at once.
     var isStale = false
+    /// Which entry in a queue counts; 0 for none.
+    var ticket: UInt32 = 0
+    private var archivedObjects: UInt32 = 0
+    private var expectedObjects: UInt32 = 0
+
+    var archived: Int {
+      get { Int(archivedObjects) }
+      set { archivedObjects = UInt32(clamping: newValue) }
+    }
+
+    var expected: Int {
+      get { Int(expectedObjects) }
+      set { expectedObjects = UInt32(clamping: newValue) }
+    }
+
+    init(
+      id: Int64, digest: Int64 = 0, list: Word? = nil, source: Word? = nil,
+      portalFlag: Word? = nil, status: ExaminationStatus = .unknown, priority: Priority = .routine,
+      images: ImageState = .none, archived: Int = 0, expected: Int = 0, held: Bool = false,
+      isBlocked: Bool = false
+    ) {
+      self.id = id
+      self.digest = digest
+      self.list = list
+      self.source = source
+      self.portalFlag = portalFlag
+      self.status = status
+      self.priority = priority
+      self.images = images
+      self.held = held
+      self.isBlocked = isBlocked
+      self.archived = archived
+      self.expected = expected
+    }
   }
 
   public init(
@@ -116,8 +160,9 @@ public final class Engine {
     try ledger.forEachExamination { stored in
       if let kept = stored.memory { memory[stored.key] = kept }
       var known = Known(
-        id: stored.id, digest: stored.digest, list: stored.list, source: stored.source,
-        portalFlag: stored.portalFlag, status: stored.status, priority: stored.priority,
+        id: stored.id, digest: stored.digest, list: stored.list.map { Word($0) },
+        source: stored.source.map { Word($0) }, portalFlag: stored.portalFlag.map { Word($0) },
+        status: stored.status, priority: stored.priority,
         images: stored.images, archived: stored.archived, expected: stored.expected ?? 0,
         held: stored.held, isBlocked: ImageProgress.isBlocked(by: stored.reason))
       // A pass that was running when the daemon died is not running now.
@@ -127,17 +172,18 @@ public final class Engine {
       if known.list != nil {
         schedule(stored.key, at: stored.nextAttempt)
         // What was recorded last may never have reached the portal.
-        unpublished[stored.key] = ImageAvailability(
-          key: stored.key, state: known.images, archived: stored.archived,
-          expected: stored.expected, reason: stored.reason)
+        unpublished[stored.key] = ()
       }
     }
   }
 
   /// Handles a batch of events, then starts whatever has become due.
-  public func handle(_ events: [EngineEvent]) {
+  public func handle(_ events: consuming [EngineEvent]) {
     var passed: [(ExaminationKey, String, ImagePass.Result)] = []
-    for event in events {
+    for index in events.indices {
+      // A list or a listing is large: gone before the next thing is done.
+      let event = events[index]
+      events[index] = .tick
       if case .imagePassed(let key, let lane, let result) = event {
         passed.append((key, lane, result))
         continue
@@ -156,6 +202,10 @@ public final class Engine {
     case .listRead(let list, let number, let result): listRead(list, number, result)
     case .portalRead(let number, let isVerification, let result):
       portalRead(number, isVerification, result)
+    case .flagsProgress(let number, let written):
+      if cycle?.record.number == number {
+        cycle!.record.flagsPending = max(0, cycle!.record.flagsPending - written)
+      }
     case .flagsWritten(let number, let outcomes): flagsWritten(number, outcomes)
     case .availabilityPublished(let entries, let error): availabilityPublished(entries, error)
     case .imageProgress(let key, let archived, let expected):
@@ -164,6 +214,8 @@ public final class Engine {
     case .sync(let wanted, let answer): answer.give(sync(wanted))
     case .approve(let list, let seen, let answer): answer.give(approve(list, seen))
     case .retry(let key, let answer): answer.give(retry(key))
+    case .preview(let wanted, let answer): preview(wanted, answer)
+    case .previewPart(let number, let part): previewPart(number, part)
     case .recalled(let key): recall(key)
     case .reconfigure(let settings, let surroundings, let answer):
       reconfigure(settings, surroundings)
@@ -175,6 +227,7 @@ public final class Engine {
   /// No new work is started from now on; what runs is told to end.
   public func stop() {
     isStopping = true
+    endPreview(.stopping)
     stopGate.open()
     version += 1
   }
@@ -190,6 +243,7 @@ public final class Engine {
     let now = clock.monotonic
     advanceCycle(now)
     advanceLanes(now)
+    advancePreview(now)
     publishAvailability()
     if now >= nextPruneAt {
       nextPruneAt = now + .seconds(600)
@@ -212,6 +266,7 @@ public final class Engine {
     for lane in lanes.values {
       if let time = lane.wakeTime { next = min(next, time) }
     }
+    if let previewDeadline { next = min(next, previewDeadline) }
     return next
   }
 
@@ -232,6 +287,7 @@ public final class Engine {
   }
 
   func reconfigure(_ new: EngineSettings, _ surroundings: EngineSurroundings) {
+    endPreview(.busy("the configuration was loaded anew meanwhile"))
     let evidence = Dictionary(uniqueKeysWithValues: lists.map { ($0.key, $0.value.evidence) })
     var kept: [String: ListState] = [:]
     for list in new.lists {
@@ -247,7 +303,7 @@ public final class Engine {
     settings = new
     self.surroundings = surroundings
     makeLanes()
-    for (key, known) in examinations where known.list != nil && !known.isRunning {
+    for key in examinations.keys where examinations[key]?.isRunning == false {
       schedule(key, at: clock.wall)
     }
     reloadError = nil

@@ -15,6 +15,8 @@ extension Engine {
     var isWriting = false
     /// A list came in since the last plan.
     var needsPlan = true
+    /// Plans still to follow the read-back of this one's writes, for what was too much at once.
+    var remainingPlans = 0
 
     var nextDeadline: MonotonicTime {
       if isWriting || !isPortalRead { return listDeadline }
@@ -81,6 +83,7 @@ extension Engine {
       }
     }
     self.cycle = cycle
+    servers = surroundings.services.map { ($0.name, $0.facts) }
     readPortal(number, isVerification: false)
     continueCycle(now)
   }
@@ -104,15 +107,23 @@ extension Engine {
     _ number: Int, _ isVerification: Bool, _ result: Result<FlagListing, PortalError>
   ) {
     switch result {
-    case .success(.unchanged): portalReachable = true
+    case .success(.unchanged):
+      portalReachable = true
+      isPortalForeign = false
     case .success(.flags(let flags, let token)):
       portalReachable = true
+      isPortalForeign = false
       takePortalFlags(flags)
       portalToken = token
     case .failure(let error):
-      if portalReachable != false {
-        log.error("the portal does not answer", ["reason": error.description])
+      var isForeign = false
+      if case .foreign = error { isForeign = true }
+      if portalReachable != false || isForeign != isPortalForeign {
+        log.error(
+          isForeign ? "another daemon drives the portal" : "the portal cannot be relied upon",
+          ["reason": error.description])
       }
+      isPortalForeign = isForeign
       portalReachable = false
       portalReason = error.description
     }

@@ -1,3 +1,4 @@
+import HTTP
 import Platform
 
 /// What happens to the engine. Everything goes through its one mailbox, in order.
@@ -6,6 +7,8 @@ public enum EngineEvent: Sendable {
   case tick
   case listRead(list: String, cycle: Int, Result<ListReading, ListReadError>)
   case portalRead(cycle: Int, isVerification: Bool, Result<FlagListing, PortalError>)
+  /// So many more writes of a batch have come to an end.
+  case flagsProgress(cycle: Int, written: Int)
   case flagsWritten(cycle: Int, [(FlagWrite, FlagWriteOutcome)])
   case availabilityPublished([ImageAvailability], PortalError?)
   case imageProgress(ExaminationKey, archived: Int, expected: Int)
@@ -14,6 +17,9 @@ public enum EngineEvent: Sendable {
   case sync(lists: [String], Answer<SyncAnswer>)
   case approve(list: String, seen: Int?, Answer<ApproveAnswer>)
   case retry(ExaminationKey, Answer<Bool>)
+  /// What would be done, without doing it.
+  case preview(lists: [String], Answer<PreviewAnswer>)
+  case previewPart(UInt64, Engine.PreviewPart)
   /// Its assignment has been recalled: no flag again before it has left its list.
   case recalled(ExaminationKey)
   case reconfigure(EngineSettings, EngineSurroundings, Answer<Bool>)
@@ -60,6 +66,7 @@ public struct CycleRecord: Sendable, Hashable {
   public var flagsSet = 0
   public var flagsCleared = 0
   public var flagsFailed = 0
+  /// To be written, as far as is known now.
   public var flagsPending = 0
   /// CPU and elapsed time of the engine's own part are for the log.
   public var elapsed: Duration = .zero
@@ -73,6 +80,8 @@ public struct EngineSurroundings: Sendable {
   public var archive: any ImageArchive
   public var lists: [String: any CollaborationListSource]
   public var sources: [String: any ImageSource]
+  /// The HTTP servers behind them.
+  public var services: [HTTPService] = []
 
   public init(
     portal: any Portal, archive: any ImageArchive,

@@ -2,71 +2,90 @@ import Platform
 
 extension Engine {
   /// Takes over a listing, and records where it differs from what the ledger shows.
-  func takePortalFlags(_ flags: [ExaminationKey: PortalFlag]) {
+  func takePortalFlags(_ flags: ExaminationTable<PortalFlag>) {
     portalFlags = flags
     for id in lists.keys { lists[id]!.needsPlan = true }
     attempt("record the portal's flags") {
-      for (key, known) in examinations where known.portalFlag != flags[key]?.flag {
-        try ledger.recordPortalFlag(known.id, flags[key]?.flag)
-        examinations[key]!.portalFlag = flags[key]?.flag
+      try examinations.updateEach { key, known in
+        let flag = flags[key]?.flagWord
+        if known.portalFlag == flag { return }
+        try ledger.recordPortalFlag(known.id, flag?.text)
+        known.portalFlag = flag
       }
     }
   }
 
-  /// Makes a plan, records it and starts its writes. When verifying, only takes note of what has
-  /// arrived: what has not gets its next try in the next cycle.
+  /// Makes a plan, records it and starts its writes. When verifying, takes note of what has arrived:
+  /// what has not gets its next try in the next cycle. What was left over by the cycle's plan, since
+  /// it was too much at once, goes on.
   func plan(verifying: Bool) {
     guard verifying || lists.values.contains(where: \.needsPlan) || hasPendingWrites else { return }
     let reconciler = FlagReconciler(policy: settings.flags)
-    let views = settings.lists.map { list -> FlagReconciler.ListView in
-      let state = lists[list.id]!
-      var readable = FlagReconciler.ListView.State.frozen
-      if state.failure == nil, let snapshot = state.snapshot {
-        readable = .complete(snapshot: snapshot)
-      }
-      return FlagReconciler.ListView(
-        id: list.id, flag: list.flag, state: readable, members: wanted(state),
-        isManual: state.isManual, unusableRows: state.unusableRows,
-        lastSize: state.evidence.lastSize,
-        emptySnapshots: state.evidence.emptySnapshots)
-    }
+    let views = settings.lists.map { known($0, lists[$0.id]!) }
     let now = clock.wall
     forgetRecalled()
-    var plan = reconciler.plan(lists: views, portal: portalFlags, memory: memory, now: now)
+    let goesOn = verifying && !isStopping && (cycle?.remainingPlans ?? 0) > 0
+    var plan = reconciler.plan(
+      lists: views, portal: portalFlags, memory: memory, now: now,
+      limit: !verifying || goesOn ? writesAtOnce : 0, onlyFirstTries: verifying)
     if verifying {
-      plan.writes = []
-      plan.memory = plan.memory.filter { $0.value == nil }
+      if !goesOn { plan.memory = plan.memory.filter { $0.value == nil } }
       // Its first try has only just been made.
       plan.deviations.removeAll { ($0.attempt?.attempts ?? 2) < 2 && $0.attempt != nil }
     }
-    guard record(plan, now) else { return }
+    guard record(&plan, now) else { return }
     deviations = plan.deviations
     reports = plan.lists
     for id in lists.keys { lists[id]!.needsPlan = false }
     guard !plan.writes.isEmpty, var cycle else { return }
     cycle.isWriting = true
+    // Counted, so that a cycle ends whatever happens in the portal meanwhile.
+    cycle.remainingPlans =
+      goesOn
+      ? cycle.remainingPlans - 1 : (plan.deferred + writesAtOnce - 1) / writesAtOnce
     self.cycle = cycle
     let writes = plan.writes
     let number = cycle.record.number
     let portal = surroundings.portal
     let source = settings.flags.source
     let post = self.post
+    self.cycle!.record.flagsPending = writes.count + plan.deferred
     jobs.run("portal", lane: "portal") {
       var outcomes: [(FlagWrite, FlagWriteOutcome)] = []
       outcomes.reserveCapacity(writes.count)
+      var told = 0
+      var tellAt = MonotonicTime.now + .milliseconds(200)
       portal.apply(writes, source: source, now: now, deadline: .after(.seconds(300))) {
         outcomes.append((writes[$0], $1))
+        guard MonotonicTime.now >= tellAt else { return }
+        post(.flagsProgress(cycle: number, written: outcomes.count - told))
+        told = outcomes.count
+        tellAt = MonotonicTime.now + .milliseconds(200)
       }
+      post(.flagsProgress(cycle: number, written: outcomes.count - told))
       post(.flagsWritten(cycle: number, outcomes))
     }
   }
 
-  /// Who shall have a list's flag: its members, but for those that have been recalled.
-  private func wanted(_ list: ListState) -> [ExaminationKey: Priority] {
-    guard !recalled.isEmpty, settings.unflagOnRecall.contains(list.settings.system) else {
-      return list.members
+  /// A list as it is known now.
+  func known(_ list: EngineSettings.List, _ state: ListState) -> FlagReconciler.ListView {
+    var readable = FlagReconciler.ListView.State.frozen
+    if state.failure == nil, let snapshot = state.snapshot {
+      readable = .complete(snapshot: snapshot)
     }
-    return list.members.filter { !recalled.contains($0.key) }
+    return FlagReconciler.ListView(
+      id: list.id, flag: list.flag, state: readable, members: wanted(state.members, list),
+      isManual: state.isManual, unusableRows: state.unusableRows,
+      lastSize: state.evidence.lastSize,
+      emptySnapshots: state.evidence.emptySnapshots)
+  }
+
+  /// Who shall have a list's flag: its members, but for those that have been recalled.
+  func wanted(
+    _ members: ExaminationTable<Priority>, _ list: EngineSettings.List
+  ) -> ExaminationTable<Priority> {
+    guard !recalled.isEmpty, settings.unflagOnRecall.contains(list.system) else { return members }
+    return members.filter { !recalled.contains($0.key) }
   }
 
   /// An assignment has been recalled (återtaget): the examination loses its flag although it is
@@ -110,7 +129,7 @@ extension Engine {
   /// Whether some write waits for its next try, or an absence for its confirmation.
   private var hasPendingWrites: Bool { !memory.isEmpty }
 
-  private func record(_ plan: FlagReconciler.Plan, _ now: WallTime) -> Bool {
+  private func record(_ plan: inout FlagReconciler.Plan, _ now: WallTime) -> Bool {
     if plan.memory.isEmpty { return true }
     let recorded = attempt("record a plan") {
       for (key, kept) in plan.memory {
@@ -126,6 +145,7 @@ extension Engine {
       if let kept { memory[key] = kept } else { memory[key] = nil }
       if kept == nil { dropIfGone(key) }
     }
+    plan.memory = [:]
     return true
   }
 
@@ -134,9 +154,7 @@ extension Engine {
     let record = ExaminationRecord(key: key, list: nil, flag: nil, portalFlag: flag?.flag)
     let id = try ledger.record(record, now: now)
     try ledger.recordPortalFlag(id, flag?.flag)
-    let known = Known(
-      id: id, digest: 0, list: nil, source: nil, portalFlag: flag?.flag, status: .unknown,
-      priority: .routine, images: .none, archived: 0, expected: 0, held: false, isBlocked: false)
+    let known = Known(id: id, portalFlag: flag?.flagWord)
     count(known, +1)
     examinations[key] = known
   }
@@ -185,7 +203,8 @@ extension Engine {
           }
         case (.alreadySo, _): break
         case (.changedMeanwhile, _): failed += 1
-        case (.unknown(let reason), _), (.failed(.unavailable(let reason)), _):
+        case (.unknown(let reason), _), (.failed(.unavailable(let reason)), _),
+          (.failed(.foreign(let reason)), _):
           failed += 1
           portalReason = reason
         case (.failed(.refused(let reason)), _):
@@ -203,7 +222,7 @@ extension Engine {
     }
     // A list whose examination came to it from another one is read in full, for its row.
     for (write, outcome) in outcomes where outcome == .done {
-      if case .set = write.action, examinations[write.key]?.list != write.list {
+      if case .set = write.action, examinations[write.key]?.list?.text != write.list {
         lists[write.list]?.needsFullRead = true
       }
     }

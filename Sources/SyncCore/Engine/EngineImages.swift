@@ -42,12 +42,13 @@ extension Engine {
       examinations[key] = known
       return
     }
-    ticket += 1
+    // Only told from other ones in the queue: it may begin anew.
+    ticket = ticket == .max ? 1 : ticket + 1
     known.ticket = ticket
     examinations[key] = known
     let longest = max(settings.images.retryMaximum, settings.images.recheck)
     let wait = min(max(.zero, (time ?? clock.wall) - clock.wall), longest)
-    let lane = known.source.flatMap { lanes[$0] == nil ? nil : $0 } ?? Self.localLane
+    let lane = known.source.flatMap { lanes[$0.text] == nil ? nil : $0.text } ?? Self.localLane
     lanes[lane]?.queue.add(
       DueQueue.Item(
         time: clock.monotonic + wait, priority: known.priority, ticket: ticket, key: key))
@@ -85,7 +86,7 @@ extension Engine {
       schedule(key, at: clock.wall + settings.images.retryMinimum)
       return
     }
-    let listSettings = lists[list]?.settings
+    let listSettings = lists[list.text]?.settings
     let source = lane == Self.localLane ? nil : surroundings.sources[lane]
     let pass = ImagePass(
       source: source, archive: surroundings.archive,
@@ -157,9 +158,7 @@ extension Engine {
       if old.state != new.state || old.reason?.code != new.reason?.code
         || old.archived != new.archived || old.expected != new.expected
       {
-        unpublished[key] = ImageAvailability(
-          key: key, state: new.state, archived: new.archived, expected: new.expected,
-          reason: new.reason)
+        unpublished[key] = ()
         if old.archived != new.archived || old.expected != new.expected { imagesChanged(key) }
         log.info(
           "images \(new.state.rawValue)",
@@ -201,7 +200,7 @@ extension Engine {
 
   func retry(_ key: ExaminationKey) -> Bool {
     guard let known = examinations[key], known.list != nil else { return false }
-    let lane = known.source ?? Self.localLane
+    let lane = known.source?.text ?? Self.localLane
     lanes[lane]?.closedUntil = nil
     schedule(key, at: clock.wall)
     return true
@@ -211,8 +210,21 @@ extension Engine {
   /// gathers.
   func publishAvailability() {
     if isPublishing || unpublished.isEmpty || portalReachable == false { return }
-    let entries = Array(unpublished.values)
-    unpublished = [:]
+    let keys = Array(unpublished.keys.prefix(publishedAtOnce))
+    let entries: [ImageAvailability]
+    do {
+      entries = try keys.compactMap { key in
+        guard var entry = try ledger.availability(of: key) else { return nil }
+        // What was being fetched when the daemon ended is not now.
+        if let known = examinations[key] { entry.state = known.images }
+        return entry
+      }
+    } catch {
+      ledgerProblem = "\(error)"
+      return
+    }
+    for key in keys { unpublished[key] = nil }
+    if entries.isEmpty { return }
     isPublishing = true
     let portal = surroundings.portal
     let post = self.post
@@ -233,7 +245,7 @@ extension Engine {
     portalReason = error.description
     if case .unavailable = error {
       portalReachable = false
-      for entry in entries where unpublished[entry.key] == nil { unpublished[entry.key] = entry }
+      for entry in entries { unpublished[entry.key] = () }
     }
   }
 

@@ -16,7 +16,7 @@ extension Engine {
     var asOf: WallTime?
     var readAt: WallTime?
     var readAtMonotonic: MonotonicTime?
-    var members: [ExaminationKey: Priority] = [:]
+    var members: ExaminationTable<Priority> = [:]
     /// Rows left out: those that could not be used, and those of foreign care units.
     var refusedRows = 0
     var unusableRows = 0
@@ -44,6 +44,14 @@ extension Engine {
     case .success(.unchanged):
       cycle!.record.listsRead += 1
       listSucceeded(id)
+    case .success(.confirmed(let snapshot, let asOf)):
+      if confirm(snapshot, asOf, id) {
+        cycle!.record.listsRead += 1
+        listSucceeded(id)
+      } else {
+        cycle!.record.listsFailed += 1
+        listFailed(id, ledgerProblem ?? "could not be recorded")
+      }
     case .success(.snapshot(let snapshot)):
       if take(snapshot, id) {
         cycle!.record.listsRead += 1
@@ -78,50 +86,49 @@ extension Engine {
     let settings = lists[id]!.settings
     // What the list's settings make of a row belongs to what may have changed.
     let seed = settings.digest
-    var members: [ExaminationKey: Priority] = [:]
-    members.reserveCapacity(snapshot.rows.count)
+    let list = Word(id)
+    let system = Word(settings.system)
+    let scoped = !self.settings.careUnits.isEmpty
+    var members = ExaminationTable<Priority>(minimumCapacity: snapshot.rows.count)
     var refused = snapshot.refusedRows.count
-    var changed: [ExaminationRecord] = []
-    for row in snapshot.rows {
-      guard isInScope(row.careUnit) else {
+    // Those to record, by their places: they are decoded one at a time.
+    var changed: [UInt32] = []
+    for index in snapshot.rows.indices {
+      let (key, digest, isInScope) = snapshot.rows.withRow(index) { row in
+        (
+          ExaminationKey(system: system, number: row.number), row.digest(seed: seed),
+          !scoped || self.settings.isInScope(row.text(.careUnit))
+        )
+      }
+      guard isInScope else {
         refused += 1
         continue
       }
-      let key = ExaminationKey(system: settings.system, number: row.examination)
-      let digest = row.digest(seed: seed)
       let known = examinations[key]
       // The usual case, and the one that must be cheap.
-      if let known, known.digest == digest, known.list == id {
+      if let known, known.digest == digest, known.list == list {
         members[key] = known.priority
         continue
       }
-      var record = self.record(row, key, settings)
-      record.digest = digest
-      members[key] = record.priority
+      members[key] = settings.priority(of: snapshot.rows.withRow(index) { $0.text(.priority) })
       // Claimed by another list as well: the first one's row stands until it lets go.
-      if let other = known?.list, other != id, lists[other]?.members[key] != nil { continue }
-      changed.append(record)
+      if let other = known?.list, other != list, lists[other.text]?.members[key] != nil { continue }
+      changed.append(UInt32(index))
     }
-    var evidence = lists[id]!.evidence
-    if members.isEmpty {
-      if evidence.lastSize > 0, evidence.emptySnapshot != snapshot.snapshotID,
-        evidence.emptySnapshots < self.settings.flags.emptyListSnapshots
-      {
-        evidence.emptySnapshots += 1
-        evidence.emptySnapshot = snapshot.snapshotID
-      }
-    } else {
-      evidence.emptySnapshots = 0
-      evidence.emptySnapshot = nil
-      // Its exact size is of no use: not worth a write at every change.
-      if evidence.lastSize == 0 || (evidence.lastSize == 1) != (members.count == 1) {
-        evidence.lastSize = members.count
-      }
+    if changed.count > examinations.count / 4 {
+      examinations.reserveCapacity(examinations.count + changed.count)
     }
+    let evidence = self.evidence(of: id, size: members.count, snapshot.snapshotID)
     let now = clock.wall
     let recorded = attempt("record a list") {
       if evidence != lists[id]!.evidence { try ledger.recordEvidence(id, evidence) }
-      for record in changed { try self.record(record, now) }
+      for index in changed {
+        let row = snapshot.rows[Int(index)]
+        let key = ExaminationKey(system: settings.system, number: row.examination)
+        var record = self.record(row, key, settings)
+        record.digest = snapshot.rows.withRow(Int(index)) { $0.digest(seed: seed) }
+        try self.record(record, now)
+      }
     }
     guard recorded else { return false }
     lists[id]!.evidence = evidence
@@ -137,16 +144,40 @@ extension Engine {
     return true
   }
 
+  /// The source has seen again what it showed before. False when that could not be recorded.
+  private func confirm(_ snapshot: String, _ asOf: WallTime, _ id: String) -> Bool {
+    let evidence = self.evidence(of: id, size: lists[id]!.members.count, snapshot)
+    if evidence != lists[id]!.evidence {
+      let recorded = attempt("record a list") { try ledger.recordEvidence(id, evidence) }
+      guard recorded else { return false }
+      lists[id]!.evidence = evidence
+    }
+    lists[id]!.snapshot = snapshot
+    lists[id]!.asOf = asOf
+    // A plan is only due where an absence has to be seen once more; those are in its memory.
+    return true
+  }
+
+  /// What a complete snapshot of a size adds to what is known about sudden emptiness.
+  private func evidence(of id: String, size: Int, _ snapshot: String) -> Ledger.ListEvidence {
+    let before = lists[id]!.evidence
+    let evidence = before.seeing(
+      size, in: snapshot, atMost: settings.flags.emptyListSnapshots)
+    if evidence.emptySnapshots > before.emptySnapshots { lists[id]!.needsPlan = true }
+    return evidence
+  }
+
   /// Records one row that is new or different, and has its images looked at when that matters.
   private func record(_ record: ExaminationRecord, _ now: WallTime) throws {
     let key = record.key
     let old = examinations[key]
+    let list = record.list.map { Word($0) }
     let id = try ledger.record(record, now: now)
     if old == nil || old?.list == nil {
       try ledger.addHistory(id, "listed", "on list \(record.list ?? "-")", now: now)
-    } else if old?.list != record.list {
+    } else if old?.list != list {
       try ledger.addHistory(
-        id, "moved", "from list \(old?.list ?? "-") to \(record.list ?? "-")", now: now)
+        id, "moved", "from list \(old?.list?.text ?? "-") to \(record.list ?? "-")", now: now)
     }
     var known: Known
     if let old {
@@ -154,36 +185,28 @@ extension Engine {
     } else {
       let progress = try ledger.progress(id) ?? ImageProgress()
       known = Known(
-        id: id, digest: 0, list: nil, source: nil, portalFlag: nil, status: .unknown,
-        priority: .routine, images: progress.state, archived: progress.archived,
+        id: id, images: progress.state, archived: progress.archived,
         expected: progress.expected ?? 0, held: progress.held, isBlocked: progress.isBlocked)
       count(known, +1)
     }
     known.digest = record.digest
-    known.list = record.list
-    known.source = record.source
+    known.list = list
+    known.source = record.source.map { Word($0) }
     known.status = record.status
     known.priority = record.priority
     examinations[key] = known
     schedule(key, at: now)
   }
 
-  private func isInScope(_ careUnit: String?) -> Bool {
-    if settings.careUnits.isEmpty { return true }
-    guard let careUnit, !careUnit.isEmpty else { return settings.acceptsUnknownCareUnit }
-    return settings.careUnits.contains(careUnit)
-  }
-
   private func record(
     _ row: ListRow, _ key: ExaminationKey, _ list: EngineSettings.List
   ) -> ExaminationRecord {
-    let status = row.status.flatMap { list.statuses[$0.lowercased()] } ?? .unknown
-    let priority = row.priority.flatMap { $0.isEmpty ? nil : Priority($0) } ?? list.priority
     return ExaminationRecord(
       key: key, list: list.id, flag: list.flag, referral: row.referral, studyUID: row.studyUID,
-      patientID: row.patientID, status: status, statusRaw: row.status, modality: row.modality,
+      patientID: row.patientID, status: list.status(of: row.status) ?? .unknown,
+      statusRaw: row.status, modality: row.modality,
       description: row.description, careUnit: row.careUnit, scheduled: row.scheduled,
-      priority: priority, source: list.peer, patientName: row.patientName)
+      priority: list.priority(of: row.priority), source: list.peer, patientName: row.patientName)
   }
 
   /// How many beats ago a list was last read.

@@ -38,12 +38,25 @@ extension EngineSettings {
 extension EngineSurroundings {
   /// The lists and peers of a configuration, around a portal and an archive.
   public init(
-    _ configuration: Configuration, portal: any Portal, archive: any ImageArchive
+    _ configuration: Configuration, portal: any Portal, archive: any ImageArchive,
+    services: HTTPServices = HTTPServices()
   ) {
     var lists: [String: any CollaborationListSource] = [:]
+    var turns: [String: PeerTurns] = [:]
+    for peer in configuration.peers { turns[peer.name] = PeerTurns(peer.budget) }
     for list in configuration.lists {
-      lists[list.id] = CSVDropSource(
-        list.source, maxAge: list.source.maxAge ?? configuration.cycle.interval * 2)
+      lists[list.id] =
+        switch list.source {
+        case .csv(let drop):
+          CSVDropSource(drop, maxAge: drop.maxAge ?? configuration.cycle.interval * 2)
+        case .http(let http):
+          services[http.server].map { service in
+            HTTPListSource(
+              service: service, list: http.list, pageSize: http.pageSize,
+              maxAge: http.maxAge ?? configuration.cycle.interval * 2)
+          }
+        case .worklist(let worklist): Self.source(worklist, configuration, turns)
+        }
     }
     var sources: [String: any ImageSource] = [:]
     for peer in configuration.peers {
@@ -51,6 +64,21 @@ extension EngineSurroundings {
         DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle))
     }
     self.init(portal: portal, archive: archive, lists: lists, sources: sources)
+    self.services = services.all
+  }
+
+  private static func source(
+    _ worklist: Configuration.Worklist, _ configuration: Configuration,
+    _ turns: [String: PeerTurns]
+  ) -> (any CollaborationListSource)? {
+    guard let peer = configuration.peers.first(where: { $0.name == worklist.peer }) else {
+      return nil
+    }
+    let options = DIMSEPeer.Options(
+      peer, configuration, destination: configuration.archive.aeTitle)
+    return WorklistSource(
+      worklist, address: options.address, timeouts: options.timeouts,
+      turns: turns[peer.name] ?? PeerTurns(1))
   }
 }
 

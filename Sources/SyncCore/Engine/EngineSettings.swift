@@ -66,3 +66,23 @@ public struct EngineSettings: Sendable {
 
   public init() {}
 }
+
+extension EngineSettings {
+  /// Whether examinations of a care unit are ours to handle.
+  func isInScope(_ careUnit: String?) -> Bool {
+    if careUnits.isEmpty { return true }
+    guard let careUnit, !careUnit.isEmpty else { return acceptsUnknownCareUnit }
+    return careUnits.contains(careUnit)
+  }
+}
+
+extension EngineSettings.List {
+  /// What the RIS's word for a status means; nil when nobody has said.
+  func status(of word: String?) -> ExaminationStatus? {
+    word.flatMap { statuses[$0.lowercased()] }
+  }
+
+  func priority(of word: String?) -> Priority {
+    word.flatMap { $0.isEmpty ? nil : Priority($0) } ?? priority
+  }
+}

@@ -85,8 +85,13 @@ extension Engine {
       found.append((.warning, "peer_down", peer.name, peer.reason ?? "no answer"))
     }
     if shown.portalReachable == false {
-      found.append((.critical, "portal_down", "portal", shown.portalReason ?? "no answer"))
+      found.append(
+        (
+          .critical, isPortalForeign ? "portal_foreign" : "portal_down", "portal",
+          shown.portalReason ?? "no answer"
+        ))
     }
+    found += certificateAlarms()
     let stuck = shown.drift.count { $0.isAlarm }
     if stuck > 0 {
       found.append(
@@ -124,5 +129,27 @@ extension Engine {
     }
     alarmsSince = since
     return alarms
+  }
+
+  /// Certificates that end within a month.
+  private func certificateAlarms() -> [(EngineSnapshot.Alarm.Severity, String, String, String)] {
+    var found: [(EngineSnapshot.Alarm.Severity, String, String, String)] = []
+    for (name, facts) in servers {
+      for (whose, until) in [
+        ("our certificate for it", facts.ownCertificateUntil),
+        ("its certificate", facts.peerCertificateUntil),
+      ] {
+        guard let until else { continue }
+        let left = until - clock.wall
+        if left > .seconds(30 * 86400) { continue }
+        found.append(
+          (
+            left > .seconds(3 * 86400) ? .warning : .critical, "certificate_ends", name,
+            left > .zero
+              ? "\(whose) ends on \(until): it has to be renewed" : "\(whose) ended on \(until)"
+          ))
+      }
+    }
+    return found
   }
 }

@@ -7,7 +7,8 @@ public protocol LoopBody: AnyObject {
   associatedtype Snapshot: LoopSnapshot
   /// The event that stands for nothing but the passing of time.
   static var tick: Event { get }
-  func handle(_ events: [Event])
+  /// Takes the events over: what they carry may be large, and need not stay until all is done.
+  func handle(_ events: consuming [Event])
   /// When it next has something to do of itself.
   var nextDeadline: MonotonicTime { get }
   var isStopping: Bool { get }
@@ -83,12 +84,7 @@ public final class EventLoop<Body: LoopBody>: Sendable {
     while true {
       let wake = Deadline.at(engine.isStopping ? .now + .milliseconds(200) : engine.nextDeadline)
         .sooner(.after(heartbeat))
-      let events = mailbox.wait(until: wake) { box -> [Body.Event]? in
-        guard !box.events.isEmpty || (box.isStopping && !engine.isStopping) else { return nil }
-        defer { box.events.removeAll(keepingCapacity: true) }
-        return box.events
-      }
-      engine.handle(events ?? [Body.tick])
+      engine.handle(events(until: wake, isStopping: engine.isStopping))
       if let failure = engine.fatalFailure { throw failure }
       if mailbox.read({ $0.isStopping }), !engine.isStopping {
         engine.stop()
@@ -98,6 +94,15 @@ public final class EventLoop<Body: LoopBody>: Sendable {
       beat()
       if engine.isStopping, engine.isIdle || stopDeadline.isPast { return }
     }
+  }
+
+  /// What is in the mailbox, once there is something.
+  private func events(until wake: Deadline, isStopping: Bool) -> [Body.Event] {
+    mailbox.wait(until: wake) { box -> [Body.Event]? in
+      guard !box.events.isEmpty || (box.isStopping && !isStopping) else { return nil }
+      defer { box.events.removeAll(keepingCapacity: true) }
+      return box.events
+    } ?? [Body.tick]
   }
 
   /// Asks the body to end; ``run(_:stopTimeout:)`` returns soon.

@@ -169,6 +169,23 @@ public final class Ledger {
     }
   }
 
+  /// What the portal is told of an examination's images.
+  public func availability(of key: ExaminationKey) throws -> ImageAvailability? {
+    try database.first(
+      """
+      SELECT images, archived, expected, reason_code, reason_text FROM examination
+      WHERE system = ? AND number = ?
+      """, key.system, key.number
+    ) { row in
+      ImageAvailability(
+        key: key, state: ImageState(rawValue: row.text(0)) ?? .none, archived: row.int(1),
+        expected: row.optionalInteger(2).map(Int.init),
+        reason: row.optionalText(3).flatMap(ImageReason.Code.init(rawValue:)).map {
+          ImageReason($0, row.optionalText(4) ?? "")
+        })
+    }
+  }
+
   public func recordProgress(_ id: Int64, _ progress: ImageProgress, now: WallTime) throws {
     try database.execute(
       """
@@ -204,6 +221,23 @@ public final class Ledger {
     public var emptySnapshot: String?
 
     public init() {}
+
+    /// With a complete snapshot of a size seen as well: what is known about sudden emptiness.
+    func seeing(_ size: Int, in snapshot: String, atMost limit: Int) -> ListEvidence {
+      var seen = self
+      if size == 0 {
+        if lastSize > 0, emptySnapshot != snapshot, emptySnapshots < limit {
+          seen.emptySnapshots += 1
+          seen.emptySnapshot = snapshot
+        }
+      } else {
+        seen.emptySnapshots = 0
+        seen.emptySnapshot = nil
+        // Its exact size is of no use: not worth a write at every change.
+        if lastSize == 0 || (lastSize == 1) != (size == 1) { seen.lastSize = size }
+      }
+      return seen
+    }
   }
 
   public func listEvidence() throws -> [String: ListEvidence] {

@@ -33,7 +33,7 @@ public struct CSVDropSource: CollaborationListSource {
       throw ListReadError(path, "cannot be opened: \(error)")
     }
     // Of what is open, not of the name: another file may be renamed over it meanwhile.
-    var status = try Self.status(file, path)
+    let status = try Self.status(file, path)
     let proved = Self.proved(path)
     let identity = Self.identity(path, status) + proved.identity
     let written = max(Self.written(status), proved.written)
@@ -45,14 +45,7 @@ public struct CSVDropSource: CollaborationListSource {
         return .unchanged
       }
     }
-    let bytes = try Self.contents(file, Int(status.st_size), path)
-    status = try Self.status(file, path)
-    guard identity == Self.identity(path, status) + Self.proved(path).identity,
-      bytes.count == status.st_size
-    else {
-      throw ListReadError(path, "changed while it was read: rename complete files into the folder")
-    }
-    var snapshot = try parse(bytes, path, written, deadline)
+    var snapshot = try parse(file, Int(status.st_size), path, identity, written, deadline)
     snapshot.identity = SnapshotIdentity("\(identity)|\(snapshot.asOf)")
     return .snapshot(snapshot)
   }
@@ -95,26 +88,21 @@ public struct CSVDropSource: CollaborationListSource {
     return (identity, latest)
   }
 
-  /// The bytes of an open file, of a known size: read into place, so held once.
-  private static func contents(
-    _ file: borrowing FileDescriptor, _ size: Int, _ path: String
+  /// Some bytes of an open file: fewer than asked for only where it ends.
+  private static func bytes(
+    _ file: borrowing FileDescriptor, from start: Int, count: Int, _ path: String
   ) throws(ListReadError) -> [UInt8] {
-    let raw = file.raw
-    var problem: SystemError?
-    let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
-      while filled < size {
-        let count = Glibc.read(raw, buffer.baseAddress! + filled, size - filled)
-        if count > 0 {
-          filled += count
-        } else if count == 0 {
-          break
-        } else if errno != EINTR {
-          problem = .last("read")
-          break
-        }
+    let pieces = FilePieces(file, from: start, to: start + count)
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      while filled < count {
+        let rest = UnsafeMutableRawBufferPointer(
+          rebasing: UnsafeMutableRawBufferPointer(buffer)[filled...])
+        let read = pieces.read(into: rest)
+        if read == 0 { break }
+        filled += read
       }
     }
-    if let problem { throw ListReadError(path, "cannot be read: \(problem)") }
+    if let problem = pieces.problem { throw ListReadError(path, "cannot be read: \(problem)") }
     return bytes
   }
 
@@ -173,69 +161,112 @@ public struct CSVDropSource: CollaborationListSource {
 
   // MARK: - Content
 
+  /// Reads an open file in pieces, each byte hashed as it is parsed: what comes out is believed
+  /// only if the digest of it all is the proof's.
   private func parse(
-    _ bytes: [UInt8], _ path: String, _ written: WallTime, _ deadline: Deadline
+    _ file: borrowing FileDescriptor, _ size: Int, _ path: String, _ identity: String,
+    _ written: WallTime, _ deadline: Deadline
   ) throws(ListReadError) -> ListSnapshot {
-    if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
+    let head = try Self.bytes(file, from: 0, count: min(size, 64 << 10), path)
+    if head.starts(with: [0xFF, 0xFE]) || head.starts(with: [0xFE, 0xFF]) {
       throw ListReadError("\(path):1", "is UTF-16: save it as UTF-8 or windows-1252")
     }
-    let (proof, content) = try prove(bytes, path)
-    try checkAge(proof.generatedAt, written, path)
-    var body = bytes[..<content]
-    let hasMark = body.starts(with: [0xEF, 0xBB, 0xBF])
-    if hasMark { body = body.dropFirst(3) }
-    let isWindows =
-      switch drop.encoding {
-      // The mark leaves no doubt, whatever is configured.
-      case .windows1252: !hasMark
-      case .utf8: false
-      case .auto: !hasMark && (try? UTF8Span(validating: body.span)) == nil
+    let (proof, content) = try proof(of: file, size, path)
+    do throws(ListReadError) {
+      try checkAge(proof.generatedAt, written, path)
+    } catch {
+      // Whether it is whole comes first, also of what is too old to be read.
+      try verify(FilePieces(file, from: 0, to: content), file, path, identity, proof)
+      throw error
+    }
+    let mark = head.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+    let separator = separator(head.prefix(content).dropFirst(mark))
+    for isWindows in encodings(hasMark: mark > 0) {
+      let pieces = FilePieces(file, from: 0, to: content)
+      pieces.skip(mark)
+      var reader = CSVReader(
+        separator: separator, isWindows1252: isWindows, source: pieces.read(into:))
+      let table: ListTable
+      do throws(CSVReader.Failure) {
+        table = try self.table(&reader, proof, deadline)
+      } catch {
+        if reader.isNotUTF8, drop.encoding == .auto, mark == 0 { continue }
+        try verify(pieces, file, path, identity, proof)
+        throw ListReadError("\(path):\(error.line)", error.message)
       }
-    var reader = CSVReader(body, separator: separator(body), isWindows1252: isWindows)
-    do throws(CSVReader.Failure) {
-      guard let heading = try reader.next() else {
-        throw CSVReader.Failure(line: 1, message: "has no line with the names of the columns")
-      }
-      var table = try ListTable(heading: heading, drop: drop)
-      var count = 0
-      while true {
-        let line = reader.line
-        guard let fields = try reader.next() else { break }
-        count += 1
-        if count % 1024 == 1, deadline.isPast {
-          throw CSVReader.Failure(line: line, message: "the time for reading the list was over")
-        }
-        try table.add(fields, line: line)
-      }
-      guard count == proof.rows else {
-        throw CSVReader.Failure(
-          line: reader.line, message: "\(count) rows, but the proof says \(proof.rows)")
-      }
-      try table.check()
+      try verify(pieces, file, path, identity, proof)
       return ListSnapshot(
         snapshotID: "\(proof.generatedAt)/\(proof.sha256.prefix(16))", asOf: proof.generatedAt,
         rows: table.rows, refusedRows: table.refused, identity: SnapshotIdentity(""),
-        proof: "\(proof.rows) rows, sha256 \(proof.sha256.prefix(16))…, made \(proof.generatedAt)")
-    } catch {
-      throw ListReadError("\(path):\(error.line)", error.message)
+        proof: "\(proof.rows) rows, sha256 \(proof.sha256.prefix(16))…, made \(proof.generatedAt)",
+        repeatedRows: table.repeated)
+    }
+    throw ListReadError(path, "is neither UTF-8 nor windows-1252")
+  }
+
+  /// Whether to read as windows-1252: one answer after the other is tried.
+  private func encodings(hasMark: Bool) -> [Bool] {
+    // The mark leaves no doubt, whatever is configured.
+    if hasMark { return [false] }
+    return switch drop.encoding {
+    case .windows1252: [true]
+    case .utf8: [false]
+    case .auto: [false, true]
     }
   }
 
-  /// The proof of a file's completeness, checked against its bytes; and where its content ends.
-  private func prove(
-    _ bytes: [UInt8], _ path: String
-  ) throws(ListReadError) -> (CSVProof, content: Int) {
-    let proof: CSVProof
-    var content = bytes.count
-    do throws(CSVProof.Fault) {
-      if let (found, start) = try CSVProof.trailer(of: bytes) {
-        proof = found
-        content = start
-      } else if let beside = try sidecar(path) {
-        proof = try CSVProof.sidecar(beside)
-      } else {
-        throw .missing
+  private func table(
+    _ reader: inout CSVReader, _ proof: CSVProof, _ deadline: Deadline
+  ) throws(CSVReader.Failure) -> ListTable {
+    guard let heading = try reader.next() else {
+      throw CSVReader.Failure(line: 1, message: "has no line with the names of the columns")
+    }
+    var table = try ListTable(heading: heading, drop: drop)
+    var count = 0
+    while true {
+      let line = reader.line
+      guard let fields = try reader.next() else { break }
+      count += 1
+      if count % 1024 == 1, deadline.isPast {
+        throw CSVReader.Failure(line: line, message: "the time for reading the list was over")
       }
+      try table.add(fields, line: line)
+    }
+    guard count == proof.rows else {
+      throw CSVReader.Failure(
+        line: reader.line, message: "\(count) rows, but the proof says \(proof.rows)")
+    }
+    try table.check()
+    return table
+  }
+
+  /// Reads what is left, and looks whether it was one file from its beginning to its end.
+  private func verify(
+    _ pieces: FilePieces, _ file: borrowing FileDescriptor, _ path: String, _ identity: String,
+    _ proof: CSVProof
+  ) throws(ListReadError) {
+    let digest = pieces.digest()
+    if let problem = pieces.problem { throw ListReadError(path, "cannot be read: \(problem)") }
+    let status = try Self.status(file, path)
+    guard identity == Self.identity(path, status) + Self.proved(path).identity else {
+      throw ListReadError(path, "changed while it was read: rename complete files into the folder")
+    }
+    guard digest == proof.sha256 else {
+      throw ListReadError(
+        path, "its bytes do not have the digest that its proof says: it was cut or changed")
+    }
+  }
+
+  /// The proof of a file's completeness, and where its content ends.
+  private func proof(
+    of file: borrowing FileDescriptor, _ size: Int, _ path: String
+  ) throws(ListReadError) -> (CSVProof, content: Int) {
+    let start = max(0, size - 8192)
+    let tail = try Self.bytes(file, from: start, count: size - start, path)
+    do throws(CSVProof.Fault) {
+      if let (found, place) = try CSVProof.trailer(of: tail) { return (found, start + place) }
+      if let beside = try sidecar(path) { return (try CSVProof.sidecar(beside), size) }
+      throw .missing
     } catch {
       switch error {
       case .missing:
@@ -246,13 +277,6 @@ public struct CSVDropSource: CollaborationListSource {
       case .malformed(let what): throw ListReadError(path, "its proof is not one: \(what)")
       }
     }
-    var hash = SHA256()
-    bytes.withUnsafeBytes { hash.update(UnsafeRawBufferPointer(rebasing: $0[..<content])) }
-    guard SHA256.hex(hash.finalize()) == proof.sha256 else {
-      throw ListReadError(
-        path, "its bytes do not have the digest that its proof says: it was cut or changed")
-    }
-    return (proof, content)
   }
 
   private static let sidecarSuffixes = [".json", ".meta"]

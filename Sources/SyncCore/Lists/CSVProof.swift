@@ -20,7 +20,7 @@ struct CSVProof: Hashable {
     case malformed(String)
   }
 
-  /// The trailer at the end of a file, and where it begins.
+  /// The trailer at the end of a file, and where it begins among its last bytes, which are given.
   static func trailer(of bytes: [UInt8]) throws(Fault) -> (CSVProof, start: Int)? {
     var end = bytes.count
     while end > 0, bytes[end - 1] == 0x0A || bytes[end - 1] == 0x0D { end -= 1 }

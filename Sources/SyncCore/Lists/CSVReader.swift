@@ -1,82 +1,128 @@
+import Glibc
+
 /// Reads CSV as robots and report engines write it (RFC 4180 with any of three separators), field
-/// by field over the bytes. Knows nothing of lists.
+/// by field over bytes that come in pieces. Knows nothing of lists.
 struct CSVReader {
   struct Failure: Error, Hashable {
     var line: Int
     var message: String
   }
 
-  private let bytes: ArraySlice<UInt8>
+  /// Puts bytes into a buffer, as many as it likes but at least one; 0 at the end.
+  typealias Source = (UnsafeMutableRawBufferPointer) -> Int
+
+  private let source: Source
   private let separator: UInt8
   private let isWindows1252: Bool
-  private var index: Int
+  /// The bytes at hand; those behind `end` count for nothing.
+  private var buffer: [UInt8]
+  private var end = 0
+  private var index = 0
   /// The line the next record begins on, from 1.
   private(set) var line = 1
+  /// What failed is a text that is not UTF-8.
+  private(set) var isNotUTF8 = false
 
   /// The longest field taken, in bytes: far beyond anything a list holds.
   static let longestField = 64 * 1024
+  private static let pieceSize = 64 * 1024
 
-  init(_ bytes: ArraySlice<UInt8>, separator: UInt8, isWindows1252: Bool) {
-    self.bytes = bytes
+  init(separator: UInt8, isWindows1252: Bool, source: @escaping Source) {
+    self.source = source
     self.separator = separator
     self.isWindows1252 = isWindows1252
-    index = bytes.startIndex
+    // A field that began in an earlier piece, and one more piece.
+    buffer = [UInt8](repeating: 0, count: Self.longestField + 1 + Self.pieceSize)
   }
 
   /// The next record; nil at the end. Empty lines are passed over.
   mutating func next() throws(Failure) -> [String]? {
-    while index < bytes.endIndex, bytes[index] == 0x0A || bytes[index] == 0x0D {
-      if bytes[index] == 0x0A { line += 1 }
+    while let byte = peek(), byte == 0x0A || byte == 0x0D {
+      if byte == 0x0A { line += 1 }
       index += 1
     }
-    guard index < bytes.endIndex else { return nil }
+    guard peek() != nil else { return nil }
     var fields: [String] = []
-    var endOfLine = 0
+    var linesInside = 0
     while true {
-      fields.append(try field(&endOfLine))
-      guard index < bytes.endIndex else { break }
+      fields.append(try field(&linesInside))
       // A separator at the very end of the file stands before one more, empty, field.
-      guard bytes[index] == separator else { break }
+      guard let byte = peek(), byte == separator else { break }
       index += 1
     }
-    if index < bytes.endIndex, bytes[index] == 0x0D {
-      guard index + 1 == bytes.endIndex || bytes[index + 1] == 0x0A else {
+    if peek() == 0x0D {
+      index += 1
+      guard peek() ?? 0x0A == 0x0A else {
         throw Failure(line: line, message: "a carriage return without a line feed")
       }
-      index += 1
     }
-    if index < bytes.endIndex, bytes[index] == 0x0A { index += 1 }
-    line += 1 + endOfLine
+    if peek() == 0x0A { index += 1 }
+    line += 1 + linesInside
     return fields
   }
 
-  private mutating func field(_ linesInside: inout Int) throws(Failure) -> String {
-    if index < bytes.endIndex, bytes[index] == 0x22 { return try quoted(&linesInside) }
-    let start = index
-    while index < bytes.endIndex {
-      let byte = bytes[index]
-      if byte == separator || byte == 0x0A || byte == 0x0D { break }
-      if byte == 0x22 {
-        throw Failure(
-          line: line, message: "a quote in the middle of a field that has none around it")
+  /// The byte that comes next; nil at the end.
+  private mutating func peek() -> UInt8? {
+    if index < end { return buffer[index] }
+    return more(keeping: index) ? buffer[index] : nil
+  }
+
+  /// Gets more bytes, and moves those from `start` on to the beginning. False at the end.
+  private mutating func more(keeping start: Int) -> Bool {
+    let kept = end - start
+    let count = buffer.withUnsafeMutableBytes { bytes in
+      if kept > 0, start > 0 {
+        memmove(bytes.baseAddress!, bytes.baseAddress! + start, kept)
       }
-      index += 1
+      return source(
+        UnsafeMutableRawBufferPointer(
+          rebasing: bytes[kept..<min(bytes.count, kept + Self.pieceSize)]))
     }
-    return try text(bytes[start..<index])
+    index -= start
+    end = kept + count
+    return count > 0
+  }
+
+  private mutating func field(_ linesInside: inout Int) throws(Failure) -> String {
+    if peek() == 0x22 { return try quoted(&linesInside) }
+    var start = index
+    while true {
+      index = endOfPlain(from: index)
+      if index < end || index - start > Self.longestField { break }
+      let isMore = more(keeping: start)
+      start = 0
+      if !isMore { break }
+    }
+    if index < end, buffer[index] == 0x22 {
+      throw Failure(
+        line: line, message: "a quote in the middle of a field that has none around it")
+    }
+    return try text(buffer[start..<index])
+  }
+
+  /// Where the bytes at hand have the first one that ends a field without quotes.
+  private func endOfPlain(from start: Int) -> Int {
+    buffer.withUnsafeBufferPointer { bytes in
+      var place = start
+      while place < end {
+        let byte = bytes[place]
+        if byte == separator || byte == 0x0A || byte == 0x0D || byte == 0x22 { break }
+        place += 1
+      }
+      return place
+    }
   }
 
   private mutating func quoted(_ linesInside: inout Int) throws(Failure) -> String {
     let opened = line + linesInside
     index += 1
     var content: [UInt8] = []
-    while index < bytes.endIndex {
-      let byte = bytes[index]
+    while let byte = peek() {
       index += 1
       if byte == 0x22 {
-        guard index < bytes.endIndex, bytes[index] == 0x22 else {
-          if index < bytes.endIndex, bytes[index] != separator, bytes[index] != 0x0A,
-            bytes[index] != 0x0D
-          {
+        let following = peek()
+        guard following == 0x22 else {
+          if let following, following != separator, following != 0x0A, following != 0x0D {
             throw Failure(line: opened, message: "text after the closing quote of a field")
           }
           return try text(content[...])
@@ -90,7 +136,7 @@ struct CSVReader {
     throw Failure(line: opened, message: "a quote is opened and not closed")
   }
 
-  private func text(_ content: ArraySlice<UInt8>) throws(Failure) -> String {
+  private mutating func text(_ content: ArraySlice<UInt8>) throws(Failure) -> String {
     guard content.count <= Self.longestField else {
       throw Failure(line: line, message: "a field of more than \(Self.longestField) bytes")
     }
@@ -105,6 +151,7 @@ struct CSVReader {
       return text
     }
     guard let text = String(validating: content, as: UTF8.self) else {
+      isNotUTF8 = true
       throw Failure(line: line, message: "not UTF-8; is the file in windows-1252?")
     }
     return text

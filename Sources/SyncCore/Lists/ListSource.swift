@@ -16,6 +16,9 @@ public protocol CollaborationListSource: Sendable {
 public enum ListReading: Sendable {
   /// The same snapshot as before, and still not too old.
   case unchanged
+  /// The source has looked again and found the same: a new snapshot of equal content, so that an
+  /// absence is seen once more.
+  case confirmed(snapshotID: String, asOf: WallTime)
   case snapshot(ListSnapshot)
 }
 
@@ -32,16 +35,18 @@ public struct ListSnapshot: Sendable {
   public var snapshotID: String
   /// When the source made it.
   public var asOf: WallTime
-  public var rows: [ListRow]
+  public var rows: ListRows
   /// Rows that could not be used, with the reason for each.
   public var refusedRows: [RefusedRow]
   public var identity: SnapshotIdentity
   /// What proves that it is whole, for an admin to read.
   public var proof: String
+  /// Rows that were there again, to the letter: each counts once.
+  public var repeatedRows: Int
 
   public init(
-    snapshotID: String, asOf: WallTime, rows: [ListRow], refusedRows: [RefusedRow] = [],
-    identity: SnapshotIdentity, proof: String = ""
+    snapshotID: String, asOf: WallTime, rows: ListRows, refusedRows: [RefusedRow] = [],
+    identity: SnapshotIdentity, proof: String = "", repeatedRows: Int = 0
   ) {
     self.snapshotID = snapshotID
     self.asOf = asOf
@@ -49,6 +54,7 @@ public struct ListSnapshot: Sendable {
     self.refusedRows = refusedRows
     self.identity = identity
     self.proof = proof
+    self.repeatedRows = repeatedRows
   }
 }
 
@@ -96,31 +102,6 @@ public struct ListRow: Hashable, Sendable {
     self.careUnit = careUnit
     self.scheduled = scheduled
     self.priority = priority
-  }
-
-  /// A number that changes when anything of the row does. Of our own making (FNV-1a), since Swift's
-  /// hashes differ from run to run.
-  func digest(seed: UInt64) -> Int64 {
-    var hash = seed
-    func mix(_ text: String?) {
-      guard var text else {
-        hash = (hash ^ 0x1FF) &* 0x100_0000_01b3
-        return
-      }
-      text.withUTF8 { for byte in $0 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 } }
-      hash = (hash ^ 0x1FE) &* 0x100_0000_01b3
-    }
-    mix(referral)
-    mix(studyUID)
-    mix(patientID)
-    mix(patientName)
-    mix(status)
-    mix(modality)
-    mix(description)
-    mix(careUnit)
-    mix(scheduled)
-    mix(priority)
-    return Int64(bitPattern: hash)
   }
 }
 

@@ -1,16 +1,15 @@
 /// The rows of one file by the meaning of their columns, with everything refused that a spreadsheet
 /// or a cut file does to identifiers.
 struct ListTable {
-  private(set) var rows: [ListRow] = []
-  private(set) var refused: [RefusedRow] = []
+  private var collected: RowCollector
   private let columns: Columns
   /// The columns in which a spreadsheet does damage, with their names.
   private let identifiers: [(place: Int, name: String)]
   private let width: Int
-  private let numberLength: Int
-  private var seen: [String: Int] = [:]
-  /// Numbers of digits alone that begin with a zero, and their lines.
-  private var zeroed: [(digits: String, line: Int)] = []
+
+  var rows: ListRows { collected.rows }
+  var refused: [RefusedRow] { collected.refused }
+  var repeated: Int { collected.repeated }
 
   typealias Failure = CSVReader.Failure
 
@@ -52,7 +51,7 @@ struct ListTable {
       place(meaning).map { ($0, drop.columns[meaning] ?? meaning) }
     }
     width = heading.count
-    numberLength = drop.numberLength
+    collected = RowCollector(numberLength: drop.numberLength)
   }
 
   mutating func add(_ fields: [String], line: Int) throws(Failure) {
@@ -70,66 +69,26 @@ struct ListTable {
         throw Failure(line: line, message: "the \(name) \(damage)")
       }
     }
-    guard let number = value(columns.examination) else {
-      refused.append(RefusedRow(line: line, reason: "no examination number"))
-      return
-    }
-    guard
-      !number.unicodeScalars.contains(where: {
-        $0.value < 0x20 || (0x7F...0x9F).contains($0.value)
-      })
-    else {
-      refused.append(
-        RefusedRow(line: line, reason: "a control character in the examination number"))
-      return
-    }
-    let length = number.unicodeScalars.count
-    guard length <= 16 else {
-      // An Accession Number (SH) holds no more: such a row can match nothing.
-      refused.append(RefusedRow(line: line, reason: "the examination number is longer than 16"))
-      return
-    }
-    if numberLength > 0, length != numberLength {
-      throw Failure(
-        line: line,
-        message: "an examination number of \(length) characters, not \(numberLength): "
-          + "have zeros been lost?")
-    }
     let row = ListRow(
-      examination: number, referral: value(columns.referral), studyUID: value(columns.studyUID),
+      examination: value(columns.examination) ?? "", referral: value(columns.referral),
+      studyUID: value(columns.studyUID),
       patientID: value(columns.patientID), status: value(columns.status),
       modality: value(columns.modality), description: value(columns.description),
       careUnit: value(columns.careUnit), scheduled: value(columns.scheduled),
       priority: value(columns.priority), patientName: value(columns.patientName))
-    if let first = seen[number] {
-      guard rows[first] == row else {
-        throw Failure(
-          line: line, message: "an examination that stands on another line with other content")
-      }
-      return
-    }
-    seen[number] = rows.count
-    rows.append(row)
-    if number.utf8.first == 0x30, number.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) {
-      zeroed.append((number, line))
+    do throws(RowCollector.Fault) {
+      try collected.add(row, line: line)
+    } catch {
+      throw Failure(line: error.line, message: error.message)
     }
   }
 
   /// Looks at the rows together, once all are there.
-  ///
-  /// That zeros have been lost shows in one number only by its configured length: lists of mixed
-  /// lengths are real. But two numbers that differ in nothing else are one examination, twice.
   func check() throws(Failure) {
-    for (digits, line) in zeroed {
-      var rest = digits[...]
-      while rest.utf8.first == 0x30 {
-        rest = rest.dropFirst()
-        guard !rest.isEmpty, seen[String(rest)] != nil else { continue }
-        throw Failure(
-          line: line,
-          message: "the \(identifiers[0].name) of another line is this one "
-            + "without its leading zeros: export it as text")
-      }
+    do throws(RowCollector.Fault) {
+      try collected.check(name: identifiers[0].name)
+    } catch {
+      throw Failure(line: error.line, message: error.message)
     }
   }
 

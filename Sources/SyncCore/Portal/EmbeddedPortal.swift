@@ -39,20 +39,20 @@ public final class EmbeddedPortal: Portal {
       let version = try database.count("PRAGMA data_version")
       let now = "\(version).\(database.totalChanges)"
       if now == token { return .unchanged }
-      var flags: [ExaminationKey: PortalFlag] = [:]
-      // Many rows, few different words: one string each instead of one a row.
-      var words: [String: String] = [:]
-      func shared(_ text: String) -> String {
-        if let known = words[text] { return known }
-        words[text] = text
-        return text
-      }
+      var flags = ExaminationTable<PortalFlag>(
+        minimumCapacity: try database.count(
+          "SELECT count(*) FROM examination WHERE flag IS NOT NULL"))
+      var words = WordReader()
       try database.query(
         "SELECT system, number, flag, source, list, version FROM examination WHERE flag IS NOT NULL"
       ) { row in
-        flags[ExaminationKey(system: shared(row.text(0)), number: row.text(1))] = PortalFlag(
-          flag: shared(row.text(2)), source: shared(row.text(3)),
-          list: row.optionalText(4).map(shared), version: String(row.integer(5)))
+        let key = row.withBytes(1) { number in
+          ExaminationKey(system: row.withBytes(0) { words.word($0) }, number: number)
+        }
+        flags[key] = PortalFlag(
+          flag: row.withBytes(2) { words.word($0) }, source: row.withBytes(3) { words.word($0) },
+          list: row.isNull(4) ? nil : row.withBytes(4) { words.word($0) },
+          version: String(row.integer(5)))
       }
       return .flags(flags, token: now)
     }

@@ -58,14 +58,12 @@ public struct OrderSourceError: Error, Sendable, Hashable, CustomStringConvertib
 /// The portal's orders over HTTP: `GET /v1/assignments?state=ordered`, and
 /// `PUT /v1/assignments/{id}/status` back.
 public struct HTTPOrderSource: OrderSource {
-  private let base: String
-  private let client: HTTPClient
+  private let service: HTTPService
   /// Pages that are followed; more than that is a circle.
   private static let mostPages = 1000
 
-  public init(base: String, client: HTTPClient) {
-    self.base = base.hasSuffix("/") ? String(base.dropLast()) : base
-    self.client = client
+  public init(service: HTTPService) {
+    self.service = service
   }
 
   public func ordered(deadline: Deadline) throws(OrderSourceError) -> [PortalOrder] {
@@ -73,7 +71,7 @@ public struct HTTPOrderSource: OrderSource {
     var total: Int64?
     var cursor: String?
     for _ in 0..<Self.mostPages {
-      let after = cursor.map { "&cursor=\(Self.escaped($0))" } ?? ""
+      let after = cursor.map { "&cursor=\(HTTPURL.escaped($0))" } ?? ""
       let body = try ask(
         "GET", "/v1/assignments?state=ordered&limit=200\(after)", nil, deadline, [200])
       guard let page = try? JSONValue.parse(body), let items = page["items"]?.arrayValue else {
@@ -124,26 +122,21 @@ public struct HTTPOrderSource: OrderSource {
       ),
     ])
     _ = try ask(
-      "PUT", "/v1/assignments/\(Self.escaped(status.id))/status", body.serialized(), deadline,
+      "PUT", "/v1/assignments/\(HTTPURL.escaped(status.id))/status", body.serialized(), deadline,
       [200, 201, 204])
   }
 
   private func ask(
     _ method: String, _ path: String, _ body: [UInt8]?, _ deadline: Deadline, _ right: Set<Int>
   ) throws(OrderSourceError) -> [UInt8] {
-    let response: HTTPClient.Response
+    let response: HTTPResponse
     do throws(HTTPFailure) {
-      response = try client.request(method, base + path, body: body, deadline: deadline)
+      response = try service.ask(method, path, body: body, deadline: deadline)
     } catch {
       throw OrderSourceError("the portal does not answer: \(error)")
     }
     guard right.contains(response.status) else {
-      // RFC 9457: only the title, which is of the kind and not of the case.
-      let title =
-        (try? JSONValue.parse(response.body))?["title"]?.stringValue.map {
-          ": \(Scrubber.scrub($0))"
-        } ?? ""
-      throw OrderSourceError("the portal answered \(response.status) to \(method)\(title)")
+      throw OrderSourceError("the portal, to \(method): \(PagedReader.refusal(response))")
     }
     return response.body
   }
@@ -185,20 +178,5 @@ public struct HTTPOrderSource: OrderSource {
     wish.recipientNotified = item["recipientNotified"]?.boolValue ?? false
     wish.portalID = id
     return PortalOrder(id: id, wish: wish)
-  }
-
-  /// RFC 3986: everything but what is unreserved.
-  private static func escaped(_ text: String) -> String {
-    var result = ""
-    for byte in text.utf8 {
-      switch byte {
-      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E:
-        result.unicodeScalars.append(UnicodeScalar(byte))
-      default:
-        let digits = String(byte, radix: 16, uppercase: true)
-        result += "%" + (digits.count == 1 ? "0" : "") + digits
-      }
-    }
-    return result
   }
 }

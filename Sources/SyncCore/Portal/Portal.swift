@@ -26,7 +26,7 @@ public protocol Portal: Sendable {
 public enum FlagListing: Sendable {
   case unchanged
   /// The flags, and a token for the next call.
-  case flags([ExaminationKey: PortalFlag], token: String)
+  case flags(ExaminationTable<PortalFlag>, token: String)
 }
 
 public enum FlagWriteOutcome: Hashable, Sendable {
@@ -66,10 +66,12 @@ public enum PortalError: Error, Hashable, Sendable, CustomStringConvertible {
   case unavailable(String)
   /// It will not, however often it is asked.
   case refused(String)
+  /// Another daemon sets flags there under the same name: this one must not.
+  case foreign(String)
 
   public var description: String {
     switch self {
-    case .unavailable(let text), .refused(let text): text
+    case .unavailable(let text), .refused(let text), .foreign(let text): text
     }
   }
 }

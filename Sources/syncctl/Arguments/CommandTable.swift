@@ -29,6 +29,10 @@ enum CommandTable {
 
   static let commands = synchronising + delivery + administering
 
+  private static let planLimit = Option(
+    "limit", short: "n", .integer("COUNT", 1...1_000_000),
+    "At most so many changes (1000; all as JSON). They are counted all the same.")
+
   /// Lists, flags and images.
   private static let synchronising: [Command] = [
     Command(
@@ -114,6 +118,40 @@ enum CommandTable {
           + " left alone. conflict: claimed by several lists; not written until one lets go."
       ]),
     Command(
+      "plan", "What the next synchronisations would change, without changing it.",
+      operand: .init("LIST", .any),
+      options: [
+        planLimit,
+        Option("detailed-exitcode", nil, "Exit status 10 when something would be changed."),
+      ],
+      details: [
+        "Reads the lists (without LIST, all) and the portal now, once, and decides as a"
+          + " synchronisation would. Nothing is written, and no absence is counted.",
+        "+ set, ~ replace, - clear; ? absent, and cleared once it has been absent often enough;"
+          + " ! not now: held by the brake or since rows cannot be used, waiting for its next try,"
+          + " claimed by several lists, or flagged by others.",
+        "Exit status 1 says that no list, or not the portal, could be read; 6 that some lists"
+          + " could not. With --detailed-exitcode it is 10 when something would be set, replaced or"
+          + " cleared, now or once it is due; what is held for a person or left alone is no change.",
+        "JSON: an object for each list, with the member \"list\"; one for each change, with"
+          + " \"action\"; and at the end one with \"counts\", of all changes.",
+      ],
+      examples: [
+        "syncctl plan", "syncctl plan tmc --limit 50",
+        "syncctl plan --json | jq -r 'select(.action == \"clear\") | .number'",
+      ]),
+    Command(
+      "list-source test", "Read one list now, without effect, and say what is there.",
+      operand: .init("LIST", .one),
+      options: [planLimit],
+      details: [
+        "Shows where the list is read, what proves that it is whole, rows that cannot be used or"
+          + " are not ours, words for a status that [statuses] does not explain, the first few rows"
+          + " as they are understood, and what the list would change (see `syncctl plan`). Exit"
+          + " status 1 when it cannot be relied upon, with the reason."
+      ],
+      examples: ["syncctl list-source test teleconsult"]),
+    Command(
       "approve", "Let the held clears of a list go ahead, once.",
       operand: .init("LIST", .one),
       options: [Option("yes", short: "y", nil, "Do not ask.")],
@@ -198,6 +236,7 @@ enum CommandTable {
     switch word {
     case "config": "Check or show the configuration."
     case "dest": "List, pause or resume destinations."
+    case "list-source": "Test where a list is read."
     default: command(word)?.summary ?? ""
     }
   }

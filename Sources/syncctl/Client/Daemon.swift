@@ -15,6 +15,8 @@ struct Daemon {
   static let usualTimeout = Duration.seconds(10)
   /// A send reads the lists that it depends on first.
   static let sendTimeout = Duration.seconds(60)
+  /// A plan reads all lists, in the time that a synchronisation gives them.
+  static let planTimeout = Duration.seconds(300)
   static let restartAdvice = [
     "After an upgrade the old syncd may still run: `systemctl restart syncd`.",
     "`syncctl version` shows both versions.",
@@ -30,8 +32,15 @@ struct Daemon {
     let path = given.flatMap { $0.isEmpty ? nil : $0 } ?? Sockets.defaultControl
     self.init(
       paths: Self.paths(path, command: invocation.command.name),
-      timeout: invocation.duration("timeout")
-        ?? (invocation.command.name == "send" ? Self.sendTimeout : Self.usualTimeout))
+      timeout: invocation.duration("timeout") ?? Self.timeout(of: invocation.command.name))
+  }
+
+  private static func timeout(of command: String) -> Duration {
+    switch command {
+    case "send": sendTimeout
+    case "plan", "list-source test": planTimeout
+    default: usualTimeout
+    }
   }
 
   /// `check` begins with the monitor socket; what reads health only may fall back to it.

@@ -95,7 +95,10 @@ struct ConfigurationErrorTests {
         "1:13: log.level: found \"errors\", expected \(levels); did you mean \"error\"?"
       ),
       ("log.level = 3", "1:13: log.level: found 3, expected \(levels)"),
-      ("portal.kind = \"http\"", "1:15: portal.kind: found \"http\", expected one of \"embedded\""),
+      (
+        "portal.server = \"x\"",
+        "1:17: portal.server: found \"x\", expected the name of a [[server]]"
+      ),
       ("daemon = 1", "1:10: daemon: found 1, expected a table: [daemon]"),
       ("peer = 1", "1:8: peer: found 1, expected an array of tables: [[peer]]"),
       ("[peer]\nname = \"a\"", "1:1: peer: found a table, expected an array of tables: [[peer]]"),
@@ -186,8 +189,8 @@ struct ConfigurationErrorTests {
         "4:18: list[1].source.pattern: found \"../*\", expected a file name with * and ?, without a folder"
       ),
       (
-        "[[list]]\nid = \"a\"\nflag = \"samverkan\"\nsource.kind = \"http\"",
-        "4:15: list[1].source.kind: found \"http\", expected one of \"csv\""
+        "[[list]]\nid = \"a\"\nflag = \"samverkan\"\nsource.kind = \"file\"",
+        "4:15: list[1].source.kind: found \"file\", expected one of \"csv\", \"http\", \"worklist\""
       ),
       (
         "[[list]]\nid = \"a\"\nflag = \"samverkan\"\nsource.columns.status = \"Namn\"",
@@ -220,6 +223,86 @@ struct ConfigurationErrorTests {
     #expect(two("b", "/l/b") == [])
     #expect(two("a", "/l/b") == ["c:6:6: list[2].id: the list a is defined twice"])
     #expect(two("b", "/l/a") == ["c:8:1: list[2].source: reads the same files as the list a"])
+  }
+
+  @Test(
+    "a worklist's faults name what was found and what is allowed",
+    arguments: [
+      (
+        "station = \"TMC\"",
+        "6:1: list[1].source.peer: missing: the name of the [[peer]] that has the worklist"
+      ),
+      (
+        "peer = \"p\"",
+        "6:1: list[1].source.station: missing: the Scheduled Station AE Title that stands for the list"
+      ),
+      (
+        "peer = \"q\"\nstation = \"TMC\"",
+        "8:8: list[1].source.peer: found \"q\", expected the name of a [[peer]]: p"
+      ),
+      (
+        "peer = \"p\"\nstation = \"T*\"",
+        "9:11: list[1].source.station: found \"T*\", expected an AE title without * and ?"
+      ),
+      (
+        "peer = \"p\"\nstation = \"A title that is too long\"",
+        "9:11: list[1].source.station: found \"A title that is too long\", expected an AE title: 1 to 16 ASCII characters, no backslash, no space at either end"
+      ),
+      (
+        "peer = \"p\"\nstation = \"TMC\"\ndays_back = -1",
+        "10:13: list[1].source.days_back: found -1, expected a whole number from 0 to 36500"
+      ),
+      (
+        "peer = \"p\"\nstation = \"TMC\"\ndays_ahead = \"1d\"",
+        "10:14: list[1].source.days_ahead: found \"1d\", expected a whole number from 0 to 36500"
+      ),
+      (
+        "peer = \"p\"\nstation = \"TMC\"\ncare_unit = \"x\"",
+        "10:13: list[1].source.care_unit: found \"x\", expected one of \"none\", \"requesting_service\", \"institution_name\""
+      ),
+      (
+        "peer = \"p\"\nstation = \"TMC\"\ndays_bak = 1",
+        "10:1: list[1].source.days_bak: unknown key; did you mean `days_back`?"
+      ),
+      (
+        "peer = \"p\"\nstation = \"TMC\"\n[[list]]\nid = \"b\"\nflag = \"samverkan\"\nsource = { kind = \"worklist\", peer = \"p\", station = \"TMC\" }",
+        "13:10: list[2].source: asks for the same station as the list a"
+      ),
+    ])
+  func worklist(_ text: String, _ message: String) {
+    let peer = "peer = [{ name = \"p\", ae_title = \"P\", host = \"p\" }]\n\n[[list]]\n"
+    let found = faults(
+      "\(peer)id = \"a\"\nflag = \"samverkan\"\n[list.source]\nkind = \"worklist\"\n\(text)")
+    #expect(found.contains("c:" + message), "\(found)")
+    #expect(found.count <= 2)
+  }
+
+  @Test(
+    "a server's faults name what was found and what is allowed",
+    arguments: [
+      (
+        "url = \"http://ris.example.org\"",
+        "3:7: server[1].url: found \"http://ris.example.org\", expected an address beginning with https:// (http:// for this machine only), without user, ? or #"
+      ),
+      (
+        "url = \"https://a\"\ntoken = \"geheim\"",
+        "4:9: server[1].token: found \"geheim\", expected where the secret lies: a file's absolute path, or credential:NAME; never the secret"
+      ),
+      (
+        "url = \"https://a\"\nkey = \"/k\"", "4:7: server[1].key: needs its certificate as well"
+      ),
+      (
+        "url = \"https://a\"\noauth = { token_url = \"https://b/t\", client_id = \"c\" }",
+        "4:9: server[1].oauth.secret: missing: without the server's `certificate`, a secret must prove the client"
+      ),
+      (
+        "url = \"https://a\"\n[[list]]\nid = \"a\"\nflag = \"samverkan\"\nsource = { kind = \"http\", server = \"b\" }",
+        "7:36: list[1].source.server: found \"b\", expected the name of a [[server]]: a"
+      ),
+    ])
+  func server(_ text: String, _ message: String) {
+    let found = faults("[[server]]\nname = \"a\"\n\(text)")
+    #expect(found == ["c:" + message])
   }
 
   @Test("all faults are reported, in the order of the file")

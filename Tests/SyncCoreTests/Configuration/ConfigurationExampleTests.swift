@@ -59,19 +59,44 @@ struct ConfigurationExampleTests {
       name: "sectra", aeTitle: "SECTRAPACS", host: "pacs.example.org", port: 104)
     peer.callingAETitle = expected.archive.aeTitle
     expected.peers = [peer]
-    var list = Configuration.List(
+    var drop = Configuration.CSVDrop(directory: "/var/lib/syncd/lists/teleconsult")
+    drop.maxAge = expected.cycle.interval * 2
+    let list = Configuration.List(
       id: "teleconsult", system: "SECTRA", flag: "sectra-samverkan-teleconsult", peer: "sectra",
-      directory: "/var/lib/syncd/lists/teleconsult")
-    list.source.maxAge = expected.cycle.interval * 2
-    expected.lists = [list]
+      source: .csv(drop))
+    var worklist = Configuration.Worklist(peer: "sectra", station: "TMC")
+    worklist.daysBack = 30
+    worklist.daysAhead = 1
+    let second = Configuration.List(
+      id: "tmc", system: "SECTRA", flag: "sectra-samverkan-tmc", peer: "sectra",
+      source: .worklist(worklist))
+    var http = Configuration.HTTPList(server: "ris", list: "extern")
+    http.maxAge = expected.cycle.interval * 2
+    let third = Configuration.List(
+      id: "extern", system: "AGFA", flag: "samverkan", peer: nil, source: .http(http))
+    expected.lists = [list, second, third]
     expected.accessLog.directory = expected.accessLogDirectory
-    expected.orders.url = "https://portal.example.org/api"
-    expected.orders.tokenFile = "/etc/syncd/portal.token"
-    expected.orders.authorities = "/etc/syncd/portal-ca.pem"
-    expected.orders.certificate = "/etc/syncd/syncd.pem"
-    expected.orders.key = "/etc/syncd/syncd.key"
+    expected.orders.server = "portal"
+    expected.portal.server = "portal"
+    expectServers(&expected)
     expectSending(&expected)
     #expect(try Configuration.parse(bytes, file: "example") == expected)
+  }
+
+  private func expectServers(_ expected: inout Configuration) {
+    var portal = Configuration.Server(name: "portal", url: "https://portal.example.org/api")
+    portal.authorities = "/etc/syncd/portal-ca.pem"
+    portal.certificate = "/etc/syncd/syncd.pem"
+    portal.key = "/etc/syncd/syncd.key"
+    portal.keyPassword = "credential:portal-key"
+    portal.proxy = "http://proxy.example.org:3128"
+    portal.oauth = Configuration.OAuth(
+      tokenURL: "https://login.example.org/oauth/token", clientID: "syncd")
+    portal.oauth?.secret = "credential:portal-secret"
+    portal.oauth?.scope = "collaboration"
+    var ris = Configuration.Server(name: "ris", url: "https://ris.example.org/api")
+    ris.token = "credential:ris-token"
+    expected.servers = [portal, ris]
   }
 
   private func expectSending(_ expected: inout Configuration) {
@@ -131,7 +156,7 @@ struct ConfigurationExampleTests {
         : String(
           parts.dropLast().joined(separator: "."))
       let word = String(parts[parts.count - 1])
-      if section.isEmpty || key == "list.source" { continue }
+      if section.isEmpty || ["list.source"].contains(key) { continue }
       let text = sections.first { $0.0 == section }?.1
       #expect(
         text?.split(whereSeparator: { " \n".contains($0) }).contains { $0 == word } == true,

@@ -38,7 +38,8 @@ struct ConfigurationRenderingTests {
     directory = "/srv/access"
     keep = "3650d"
     [portal]
-    kind = "embedded"
+    server = "portal"
+    page_size = 77
     adopted_sources = ["rpa", "rpa-2"]
     [archive]
     kind = "embedded"
@@ -111,6 +112,39 @@ struct ConfigurationRenderingTests {
     id = "second"
     system = "AGFA"
     flag = "one"
+    [[list]]
+    id = "third"
+    flag = "one"
+    [list.source]
+    kind = "worklist"
+    peer = "sectra"
+    station = "TELECONSULT"
+    days_back = 0
+    days_ahead = 14
+    care_unit = "requesting_service"
+    [[list]]
+    id = "fourth"
+    flag = "two"
+    source = { kind = "worklist", peer = "sectra", station = "TMC", days_back = 30 }
+    [[list]]
+    id = "fifth"
+    flag = "two"
+    source = { kind = "http", server = "ris", list = "L", page_size = 7, max_age = "3m" }
+    [[server]]
+    name = "ris"
+    url = "https://ris.example.org:8443/api"
+    authorities = "/c/authorities"
+    certificate = "/c/certificate"
+    key = "/c/key"
+    key_password = "/c/password"
+    proxy = "http://proxy:3128"
+    parallel = 3
+    connect_timeout = "3s"
+    [server.oauth]
+    token_url = "https://login.example.org/token"
+    client_id = "syncd-1"
+    secret = "credential:secret"
+    scope = "s"
     """ + "\n" + SendingConfigurationTests.changed
 
   @Test("reads back as the same configuration", arguments: ["", changed])

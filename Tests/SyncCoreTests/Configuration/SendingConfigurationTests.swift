@@ -22,13 +22,13 @@ struct SendingConfigurationTests {
     allow_from = ["10.1.3.0/24"]
     max_connections = 34
     idle_timeout = "12m"
+    [[server]]
+    name = "portal"
+    url = "https://portal.example.org"
+    token = "credential:token"
     [orders]
-    url = "https://portal.example.org/api"
-    token_file = "/etc/syncd/portal.token"
+    server = "portal"
     interval = "16s"
-    authorities = "/etc/syncd/portal-ca.pem"
-    certificate = "/etc/syncd/syncd.pem"
-    key = "/etc/syncd/syncd.key"
     [[hl7]]
     name = "ris"
     host = "10.1.3.4"

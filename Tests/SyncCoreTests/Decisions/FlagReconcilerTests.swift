@@ -19,7 +19,7 @@ private func list(
 ) -> Reconciler.ListView {
   Reconciler.ListView(
     id: id, flag: flag ?? id, state: snapshot.map { .complete(snapshot: $0) } ?? .frozen,
-    members: Dictionary(uniqueKeysWithValues: members.map { (key($0), Priority.routine) }),
+    members: ExaminationTable(uniqueKeysWithValues: members.map { (key($0), Priority.routine) }),
     isManual: manual, lastSize: lastSize, emptySnapshots: empty)
 }
 
@@ -30,8 +30,8 @@ private func ours(_ flag: String, list: String? = nil, version: String = "1") ->
 /// A portal and a memory that plans are carried out upon, cycle by cycle.
 private struct World {
   var reconciler = Reconciler(policy: .init(source: "syncd"))
-  var portal: [ExaminationKey: PortalFlag] = [:]
-  var memory: [ExaminationKey: FlagMemory] = [:]
+  var portal: ExaminationTable<PortalFlag> = [:]
+  var memory: ExaminationTable<FlagMemory> = [:]
   var now = start
   /// Writes that the portal acknowledges and does not do.
   var ignored: Set<ExaminationKey> = []
@@ -39,6 +39,11 @@ private struct World {
 
   mutating func cycle(_ lists: [Reconciler.ListView]) {
     plan = reconciler.plan(lists: lists, portal: portal, memory: memory, now: now)
+    carryOut()
+    now = now + .seconds(120)
+  }
+
+  mutating func carryOut() {
     for (key, kept) in plan.memory { memory[key] = kept }
     for write in plan.writes where !ignored.contains(write.key) {
       switch write.action {
@@ -48,7 +53,6 @@ private struct World {
       case .clear: portal[write.key] = nil
       }
     }
-    now = now + .seconds(120)
   }
 
   func flags() -> [String: String] {
@@ -68,6 +72,55 @@ struct FlagReconcilerTests {
     #expect(world.memory.isEmpty)
     world.cycle([list("tmc", ["SE1", "SE2"], snapshot: "s2")])
     #expect(world.plan.writes.isEmpty && world.plan.memory.isEmpty)
+  }
+
+  @Test("plans no more at once than it is asked for, and the same in pieces as in one")
+  func pieces() {
+    let numbers = (0..<50).map { "SE\($0)" }
+    var world = World()
+    // Two flags to clear, found absent before; one of the lists is urgent.
+    world.cycle([list("tmc", ["SE7", "SE8", "SE9"])])
+    world.cycle([list("tmc", ["SE9"], snapshot: "s2")])
+    var urgent = list("dda", (50..<60).map { "SE\($0)" })
+    for key in urgent.members.keys { urgent.members[key] = .stat }
+    let lists = [
+      list("tmc", numbers.filter { $0 != "SE7" && $0 != "SE8" }, snapshot: "s3"), urgent,
+    ]
+    let whole = world.reconciler.plan(
+      lists: lists, portal: world.portal, memory: world.memory, now: world.now)
+    #expect(whole.writes.count == 59 && whole.deferred == 0)
+    #expect(whole.memory.count == 59)
+    var inPieces: [FlagWrite] = []
+    for piece in 0..<9 {
+      world.plan = world.reconciler.plan(
+        lists: lists, portal: world.portal, memory: world.memory, now: world.now, limit: 7,
+        onlyFirstTries: piece > 0)
+      #expect(world.plan.writes.count == min(7, 59 - inPieces.count))
+      #expect(world.plan.deferred == max(0, 59 - inPieces.count - 7))
+      // Nothing is said to have been tried that is not written.
+      let tried = world.plan.memory.filter { $0.value?.write != nil }.keys
+      #expect(Set(tried) == Set(world.plan.writes.map(\.key)))
+      inPieces += world.plan.writes
+      world.carryOut()
+    }
+    #expect(inPieces == whole.writes)
+    world.cycle(lists)
+    #expect(world.plan.writes.isEmpty && world.memory.isEmpty && world.plan.deferred == 0)
+  }
+
+  @Test("leaves what has been tried in one piece to the next cycle")
+  func onlyFirstTries() {
+    var world = World()
+    world.ignored = [key("SE1")]
+    world.cycle([list("tmc", ["SE1", "SE2"])])
+    let later = [list("tmc", ["SE1", "SE2", "SE3"])]
+    let plan = world.reconciler.plan(
+      lists: later, portal: world.portal, memory: world.memory, now: world.now, limit: 1,
+      onlyFirstTries: true)
+    #expect(plan.writes.map(\.key) == [key("SE3")] && plan.deferred == 0)
+    #expect(plan.deviations.map(\.key) == [key("SE1")])
+    world.cycle(later)
+    #expect(world.plan.writes.map(\.key) == [key("SE1"), key("SE3")])
   }
 
   @Test("clears only after absence in two different complete snapshots")
@@ -403,6 +456,50 @@ struct FlagReconcilerTests {
         }
       }
     }
+  }
+
+  @Test("who is told of everything as it is found is told of what the plan would have held")
+  func visited() {
+    var random = SplitMix(seed: 4_711)
+    var told = 0
+    var absences = 0
+    for history in 0..<100 {
+      var world = World()
+      for cycle in 0..<20 {
+        // Most leave now and then, so that the brake holds as well; some writes do not stick.
+        let share = [1, 4, 9][Int(random.next() % 3)]
+        var tmc = list(
+          "tmc", keys(20).filter { _ in random.next() % 10 < share },
+          snapshot: random.next() % 5 == 0 ? nil : "h\(history)c\(cycle)")
+        tmc.unusableRows = random.next() % 8 == 0 ? 1 : 0
+        let dda = list(
+          "dda", keys(20).filter { _ in random.next() % 10 < 2 }, snapshot: "h\(history)c\(cycle)")
+        world.ignored = Set(keys(20).filter { _ in random.next() % 5 == 0 }.map { key($0) })
+        let (portal, memory, now) = (world.portal, world.memory, world.now)
+        var writes: Set<FlagWrite> = []
+        var absent: Set<ExaminationKey> = []
+        let shown = world.reconciler.plan(
+          lists: [tmc, dda], portal: portal, memory: memory, now: now
+        ) { finding in
+          switch finding {
+          case .write(let write): #expect(writes.insert(write).inserted)
+          case .absent(let key, _, _, _): #expect(absent.insert(key).inserted)
+          }
+        }
+        world.cycle([tmc, dda])
+        #expect(writes == Set(world.plan.writes))
+        #expect(shown.writes.isEmpty && shown.memory.isEmpty)
+        #expect(shown.deviations == world.plan.deviations && shown.lists == world.plan.lists)
+        // Every flag that is absent from its list is cleared, held, tried again, or told of.
+        let accounted = writes.filter { $0.action == .clear }.count + absent.count
+        let deviant = Set(shown.deviations.filter { $0.kind == .clear }.map(\.key))
+          .subtracting(writes.map(\.key)).count
+        #expect(shown.lists.values.reduce(0) { $0 + $1.absent } == accounted + deviant)
+        told += writes.count
+        absences += absent.count
+      }
+    }
+    #expect(told > 1000 && absences > 1000)
   }
 }
 

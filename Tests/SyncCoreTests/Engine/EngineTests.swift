@@ -20,6 +20,36 @@ struct EngineTests {
     #expect(world.engine.snapshot().alarms.isEmpty)
   }
 
+  @Test("a long list is flagged in pieces within one cycle, and its images told of in pieces")
+  func pieces() throws {
+    let world = try Simulation(lists: ["tmc"])
+    world.pieces = 7
+    try world.start()
+    let numbers = (1...50).map { "SE\($0)" }
+    for number in numbers { world.imaging.add(number, objects: 1) }
+    world.lists["tmc"]!.set(numbers)
+    world.run(.seconds(100))
+    #expect(try world.flags().count == 50)
+    #expect(world.engine.snapshot().finishedCycle?.number == 1)
+    #expect(world.engine.snapshot().finishedCycle?.flagsSet == 50)
+    // Each written once.
+    #expect(world.portal.faults.withLock { $0.writes } == 50)
+    for number in numbers { #expect(try world.images(number) == "complete") }
+    world.lists["tmc"]!.set(Array(numbers.dropLast(9)))
+    world.run(.seconds(360))
+    #expect(try world.flags().count == 41)
+    // A portal that does not do what it says is not asked again and again within a cycle.
+    world.portal.faults.withLock {
+      $0.keepsFlags = true; $0.writes = 0
+    }
+    world.lists["tmc"]!.set(Array(numbers.dropLast(18)))
+    world.run(.seconds(240))
+    #expect(world.portal.faults.withLock { $0.writes } <= 9 * 2)
+    world.portal.faults.withLock { $0.keepsFlags = false }
+    world.run(.seconds(7200))
+    #expect(try world.flags().count == 32)
+  }
+
   @Test("runs a cycle every interval, never two at once")
   func beat() throws {
     let world = try Simulation()
@@ -281,6 +311,11 @@ struct EngineTests {
   func convergence(seed: UInt64) throws {
     var random = SplitMix(seed: seed)
     let world = try Simulation()
+    // Half of them in small pieces.
+    if seed % 2 == 1 {
+      world.pieces = 3
+      try world.start()
+    }
     let numbers = (0..<12).map { "SE\($0)" }
     for number in numbers {
       world.imaging.add(number, objects: Int.random(in: 1...9, using: &random))

@@ -66,6 +66,14 @@ final class Simulation {
       var failure: String?
       var reads = 0
       var isStill = false
+      /// Answers that nothing has changed when nothing has: seen again.
+      var confirms = false
+      /// The snapshot's name, the same until it is changed; else every read is a new one.
+      var name: String?
+      /// Named by the time of the read: as often as it is read at one time, it is one.
+      var isNamedByTime = false
+      var refused: [RefusedRow] = []
+      var given: [ListRow]?
     }
     let state = Mutex(State())
     let clock: Clock
@@ -79,8 +87,15 @@ final class Simulation {
         state.reads += 1
         if let failure = state.failure { return .failure(.simulated(failure)) }
         if state.isStill, previous != nil { return .success(.unchanged) }
-        return .success(
-          .snapshot(.simulated("s\(state.reads)", asOf: now, rows: state.rows)))
+        if state.confirms, previous != nil, state.given == state.rows {
+          return .success(.confirmed(snapshotID: "s\(state.reads)", asOf: now))
+        }
+        state.given = state.rows
+        let name =
+          state.name ?? (state.isNamedByTime ? "\(now.milliseconds / 60_000)" : "s\(state.reads)")
+        var snapshot = ListSnapshot.simulated(name, asOf: now, rows: state.rows)
+        snapshot.refusedRows = state.refused
+        return .success(.snapshot(snapshot))
       }
       return try result.get()
     }
@@ -206,6 +221,8 @@ final class Simulation {
   let portal: FaultyPortal
   let lists: [String: List]
   var settings = EngineSettings()
+  /// Makes the engine do things in pieces of so many.
+  var pieces: Int?
   private(set) var engine: Engine!
   private let mailbox: Mailbox
 
@@ -244,6 +261,10 @@ final class Simulation {
       settings: settings, surroundings: surroundings,
       ledger: Ledger(path: "\(directory.path)/ledger.sqlite"), clock: clock, jobs: jobs,
       log: .silent, stop: Gate(), post: { event in mailbox.events.withLock { $0.append(event) } })
+    if let pieces {
+      engine.writesAtOnce = pieces
+      engine.publishedAtOnce = pieces
+    }
   }
 
   func engineGone() { engine = nil }
@@ -306,7 +327,7 @@ extension ListReadError {
 
 extension ListSnapshot {
   static func simulated(_ id: String, asOf: WallTime, rows: [ListRow]) -> ListSnapshot {
-    ListSnapshot(snapshotID: id, asOf: asOf, rows: rows, identity: SnapshotIdentity(id))
+    ListSnapshot(snapshotID: id, asOf: asOf, rows: ListRows(rows), identity: SnapshotIdentity(id))
   }
 }
 

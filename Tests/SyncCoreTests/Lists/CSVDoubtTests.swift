@@ -211,6 +211,45 @@ struct CSVDoubtTests {
     }
   }
 
+  @Test("A file longer than what is read at a time is one file: its encoding, proof and last row")
+  func longFile() throws {
+    let folder = try DropFolder()
+    let lines = (0..<20_000).map { "A\($0);DT thorax, \($0)\n" }.joined()
+    let body = "US-nummer;Undersökning\n".unicodeScalars.map { UInt8($0.value) } + Array(lines.utf8)
+    // What tells the encoding stands in the first line, or only in the last.
+    for content in [body, Array("US-nummer;Undersokning\n\(lines)".utf8)] {
+      let last = content + [0x41, 0x3B, 0x48, 0x6A, 0xE4, 0x72, 0x6E, 0x61, 0x0A]
+      try folder.drop(DropFolder.proved(last, rows: 20_001))
+      let source = folder.source { $0.columns["description"] = "Undersokning" }
+      let snapshot = try folder.read(content == body ? folder.source() : source).get()
+      #expect(snapshot.rows.count == 20_001)
+      #expect(snapshot.rows[12_345].examination == "A12345")
+      #expect(snapshot.rows.last?.description == "Hjärna")
+      // One bit, anywhere in it, whether or not the file can be parsed thereafter.
+      for place in [5, last.count / 2, last.count - 3] {
+        for bit in [UInt8(1), 0x80] {
+          var damaged = DropFolder.proved(last, rows: 20_001)
+          damaged[place] ^= bit
+          try folder.drop(damaged)
+          #expect(folder.read(source).failure?.message.contains("digest") == true)
+        }
+      }
+    }
+  }
+
+  @Test("Damage is told before age, and age before content")
+  func order() throws {
+    let folder = try DropFolder()
+    let content = Array("US-nummer\n\"A1\n".utf8)
+    let old = DropFolder.proved(content, rows: 1, made: "2026-11-23T07:00:00Z")
+    try folder.drop(old)
+    #expect(folder.read(folder.source()).failure?.message.contains("longer ago") == true)
+    try folder.drop([old[0] ^ 1] + old.dropFirst())
+    #expect(folder.read(folder.source()).failure?.message.contains("digest") == true)
+    try folder.drop(DropFolder.proved(content, rows: 1))
+    #expect(folder.read(folder.source()).failure?.message.contains("not closed") == true)
+  }
+
   @Test("UTF-16 without a mark is refused with words as well")
   func utf16() throws {
     let folder = try DropFolder()

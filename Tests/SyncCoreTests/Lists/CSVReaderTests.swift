@@ -4,9 +4,15 @@ import Testing
 
 @Suite struct CSVReaderTests {
   private func records(
-    _ bytes: [UInt8], isWindows1252: Bool = false
+    _ bytes: [UInt8], isWindows1252: Bool = false, pieces: Int = .max
   ) throws(CSVReader.Failure) -> [[String]] {
-    var reader = CSVReader(bytes[...], separator: UInt8(ascii: ";"), isWindows1252: isWindows1252)
+    var rest = bytes[...]
+    var reader = CSVReader(separator: UInt8(ascii: ";"), isWindows1252: isWindows1252) { buffer in
+      let count = min(pieces, buffer.count, rest.count)
+      buffer.copyBytes(from: rest.prefix(count))
+      rest = rest.dropFirst(count)
+      return count
+    }
     var records: [[String]] = []
     while let record = try reader.next() { records.append(record) }
     return records
@@ -43,6 +49,19 @@ import Testing
     for bytes in [long, [0x22] + long + [0x22]] {
       #expect(throws: CSVReader.Failure.self) { try records(bytes) }
     }
+  }
+
+  @Test("Where the bytes are parted into pieces makes no difference")
+  func pieces() throws {
+    let text =
+      "a;\"b;\"\"c\"\"\r\nd\"\r\n\n;\"\"\r\nåäö;\(String(repeating: "x", count: 70)); y\n1;2;"
+    let whole = try records(Array(text.utf8))
+    #expect(whole.count == 4)
+    for size in 1..<40 { #expect(try records(Array(text.utf8), pieces: size) == whole) }
+    // Longer than the buffer, many times over.
+    let long = (0..<40).map { "\($0);" + String(repeating: "\($0 % 10)", count: 20_000) }
+    let read = try records(Array(long.joined(separator: "\n").utf8))
+    #expect(read.map { $0.joined(separator: ";") } == long)
   }
 
   @Test("windows-1252 is decoded, also above Latin-1; bytes it does not have are refused")

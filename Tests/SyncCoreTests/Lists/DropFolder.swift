@@ -66,7 +66,7 @@ final class DropFolder: Sendable {
     do throws(ListReadError) {
       switch try source.read(deadline: .after(.seconds(60)), previous: previous) {
       case .snapshot(let snapshot): return .success(snapshot)
-      case .unchanged: return .failure(ListReadError("", "unchanged"))
+      case .unchanged, .confirmed: return .failure(ListReadError("", "unchanged"))
       }
     } catch {
       return .failure(error)

@@ -38,7 +38,7 @@ struct EmbeddedPortalTests {
     return writes.indices.compactMap { outcomes[$0] }
   }
 
-  private func flags(_ portal: EmbeddedPortal? = nil) throws -> [ExaminationKey: PortalFlag] {
+  private func flags(_ portal: EmbeddedPortal? = nil) throws -> ExaminationTable<PortalFlag> {
     guard
       case .flags(let flags, _) = try (portal ?? self.portal).flags(since: nil, deadline: .never)
     else {

@@ -17,7 +17,7 @@ import Synchronization
 /// objects were not promised: they are put aside and get no rows, and come again.
 final class ArchiveIndexer: Sendable {
   static let groupLimit = 1024
-  static let groupTime = Duration.milliseconds(200)
+  static let groupTime = Duration.milliseconds(500)
   static let longestGroupTime = Duration.seconds(1)
   static let retryTime = Duration.seconds(1)
   /// Objects that may wait for the disk before storing waits too.

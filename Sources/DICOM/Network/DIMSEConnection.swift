@@ -165,7 +165,8 @@ final class DIMSEConnection {
       if progress < Self.leastProgress, !fragment.isLast, deadline.isPast { throw overdue(wait) }
       if used > 0 {
         let pieces = UnsafeMutableBufferPointer(rebasing: vectors[..<used])
-        guard body(DataFragments(borrowing: pieces, byteCount: count)) else { return }
+        guard body(DataFragments(borrowing: pieces, byteCount: count, isLast: fragment.isLast))
+        else { return }
       }
       if fragment.isLast { return }
       if progress >= Self.leastProgress {

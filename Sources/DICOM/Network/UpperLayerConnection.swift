@@ -167,12 +167,10 @@ final class UpperLayerConnection {
       start = 0
       end = left
     }
-    // Peers that leave Nagle's algorithm on hold back the end of a message until the beginning is
-    // acknowledged: 40 ms a message without this.
-    socket.acknowledgeNow()
     do throws(SystemError) {
       let count = try socket.read(
-        into: UnsafeMutableRawBufferPointer(rebasing: buffer[end...]), deadline: deadline)
+        into: UnsafeMutableRawBufferPointer(rebasing: buffer[end...]), deadline: deadline,
+        acknowledging: true)
       guard count > 0 else { throw SystemError(code: 0, operation: "closed") }
       end += count
     } catch {
@@ -321,6 +319,36 @@ final class UpperLayerConnection {
       try socket.write(gathering: vectors, deadline: .after(timeouts.response))
     } catch {
       throw writeFailed(error)
+    }
+  }
+
+  /// Whether a file can be sent without its bytes passing through this process.
+  var sendsFiles: Bool { true }
+
+  /// Writes what stands in front of a part of a file, and that part, which end a P-DATA-TF.
+  func writeData(
+    _ head: UnsafeMutableRawBufferPointer, _ file: Int32, from offset: Int, count: Int,
+    path: String
+  ) throws(AssociationError) {
+    guard machine.handle(.dataRequest) != nil else { throw .closed }
+    let deadline = Deadline.after(timeouts.response)
+    let sent: Int
+    do throws(SystemError) {
+      var vector = iovec(iov_base: head.baseAddress, iov_len: head.count)
+      try withUnsafeMutablePointer(to: &vector) { (vector) throws(SystemError) in
+        try socket.write(
+          gathering: UnsafeMutableBufferPointer(start: vector, count: 1), more: true,
+          deadline: deadline)
+      }
+      sent = try socket.send(file: file, from: offset, count: count, deadline: deadline)
+    } catch {
+      throw writeFailed(error)
+    }
+    guard sent == count else {
+      // The peer waits for bytes that nobody has: what has begun cannot be taken back.
+      abort()
+      throw .unreadable(
+        SystemError(code: EIO, operation: "read (file became shorter)", subject: path))
     }
   }
 

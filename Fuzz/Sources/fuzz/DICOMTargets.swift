@@ -123,10 +123,16 @@ nonisolated(unsafe) let dicomTargets: [String: FuzzTarget] = [
     let syntax = transferSyntaxes[Int(first) % transferSyntaxes.count]
     let bytes = Array(input.dropFirst())
     ScratchFile.shared.write(bytes)
-    guard
-      let header = try? ObjectHeader.scan(
-        ScratchFile.shared.file, from: 0, length: bytes.count, syntax)
-    else { return }
+    let whole = try? ObjectHeader.scan(
+      ScratchFile.shared.file, from: 0, length: bytes.count, syntax)
+    // As much of it as may be known before the file is read.
+    for count in [bytes.count, bytes.count / 2, min(bytes.count, 9)] {
+      let known = try? ObjectHeader.scan(
+        ScratchFile.shared.file, from: 0, length: bytes.count, syntax,
+        beginning: Array(bytes.prefix(count)))
+      promise(known == whole, "another header where its beginning is known")
+    }
+    guard let header = whole else { return }
     promise(!header.sopInstance.value.isEmpty && !header.study.value.isEmpty, "no identity")
     guard let decoded = try? DataSet(decoding: bytes, as: syntax) else { return }
     promise(decoded[.sopInstanceUID] != nil, "a SOP Instance UID where there is none")

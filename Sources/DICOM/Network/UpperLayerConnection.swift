@@ -345,8 +345,9 @@ final class UpperLayerConnection {
       throw writeFailed(error)
     }
     guard sent == count else {
-      // The peer waits for bytes that nobody has: what has begun cannot be taken back.
-      abort()
+      // The peer waits for bytes that nobody has: what has begun cannot be taken back. It would take
+      // an A-ABORT for those bytes, and might store the object.
+      close()
       throw .unreadable(
         SystemError(code: EIO, operation: "read (file became shorter)", subject: path))
     }

@@ -207,6 +207,53 @@ struct HostileTimingTests {
     }
   }
 
+  @Test("A file that becomes shorter while it is sent is cut off, not completed by an abort")
+  func shorterFile() async throws {
+    try await offPool {
+      let directory = try TemporaryDirectory()
+      // Ways of their own: through memory in small PDUs, and from the file itself in large ones.
+      for limit: UInt32 in [16384, 1 << 20] {
+        for missing in [4, 10, 100_000] {
+          let path = try directory.write([UInt8](repeating: 0xAA, count: 400_000), to: "object")
+          let stream = Monitor<[UInt8]?>(nil)
+          let server = try WireServer { peer, _ in
+            guard let request = peer.receiveRequest() else { return }
+            try peer.accept(request, maximumLength: limit)
+            let received = peer.readToEnd()
+            stream.update { $0 = received }
+          }
+          let association = try Association.request(
+            to: PeerAddress(host: "127.0.0.1", port: server.port, calledAE: "X", callingAE: "Y"),
+            contexts: [ProposedContext(ctImageStorage, [.implicitVRLittleEndian])],
+            timeouts: .short)
+          let source = try FileDataSet(path: path, offset: 0, length: 400_000)
+          try #require(truncate(path, 400_000 - missing) == 0)
+          #expect {
+            try association.store(
+              sopClass: ctImageStorage, sopInstance: "1.2.3",
+              transferSyntax: .implicitVRLittleEndian, from: source)
+          } throws: {
+            if case .unreadable? = $0 as? AssociationError { true } else { false }
+          }
+          #expect(!association.isOpen)
+          let received = try #require(stream.wait(until: .after(.seconds(20))) { $0 })
+          // Whole PDUs, of which the last may be an abort; or the last is not whole.
+          var position = 0
+          var last: [UInt8] = []
+          while position + 6 <= received.count {
+            let length = received[position + 2..<position + 6].reduce(0) { $0 << 8 | Int($1) }
+            last = Array(received[position..<min(position + 6 + length, received.count)])
+            position += 6 + length
+          }
+          let isWhole = position == received.count
+          #expect(
+            isWhole ? last.first == 7 : last.suffix(10) != WirePeer.abort[...],
+            "PDUs of \(limit), \(missing) bytes missing")
+        }
+      }
+    }
+  }
+
   @Test("What cannot be sent in time is cut off, never completed with the bytes of an abort")
   func interruptedWrite() async throws {
     try await offPool {

@@ -128,7 +128,7 @@ enum AttributeMatching: Equatable {
   }
 
   static func trimmed(_ text: some StringProtocol) -> String {
-    var bytes = text.utf8[...]
+    var bytes = Array(text.utf8)[...]
     while let last = bytes.last, last == 0x20 || last == 0 { bytes.removeLast() }
     while let first = bytes.first, first == 0x20 { bytes.removeFirst() }
     return String(decoding: bytes, as: UTF8.self)

@@ -153,6 +153,8 @@ public final class LyingPACS: Sendable {
     while true {
       switch peer.receiveMessage() {
       case .message(let message):
+        // It has ended by then, or does not listen to that either.
+        if message.command.field == .cancelRequest { continue }
         guard let context = request.contexts.first(where: { $0.id == message.contextID }) else {
           return
         }

@@ -116,7 +116,7 @@ public final class DICOMServer: Sendable {
 
   private func connection(over socket: StreamSocket) -> UpperLayerConnection {
     UpperLayerConnection(
-      socket, isRequestor: false, maximumLength: configuration.maximumPDULength,
+      .socket(socket), isRequestor: false, maximumLength: configuration.maximumPDULength,
       timeouts: configuration.timeouts, bufferSize: configuration.receiveBufferSize)
   }
 

@@ -132,8 +132,10 @@ final class MessageWriter {
         UnsafeMutableRawBufferPointer(rebasing: head[first.count...]), count, contextID,
         isCommand: false, isLast: position + count == part.length)
       try connection.writeData(
-        UnsafeMutableRawBufferPointer(rebasing: head[start...]), part.descriptor,
-        from: part.offset + position, count: count, path: part.path)
+        UnsafeMutableRawBufferPointer(rebasing: head[start...]),
+        FilePart(
+          descriptor: part.descriptor, offset: part.offset + position, length: count,
+          path: part.path))
       position += count
       start = first.count
     }

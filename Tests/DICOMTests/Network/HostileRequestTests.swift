@@ -298,6 +298,7 @@ struct HostileRequestTests {
       let titles = try outcome {
         $0.calledAE = "SOMEBODY"
         $0.callingAE = "ELSE"
+        #expect($0.user.maximumLength == 16384)
       }
       #expect(titles.0 == nil && titles.1.count == 2, "\(titles)")
     }

@@ -128,10 +128,10 @@ enum AttributeMatching: Equatable {
   }
 
   static func trimmed(_ text: some StringProtocol) -> String {
-    var bytes = Array(text.utf8)[...]
+    var bytes = Substring(text).utf8
     while let last = bytes.last, last == 0x20 || last == 0 { bytes.removeLast() }
     while let first = bytes.first, first == 0x20 { bytes.removeFirst() }
-    return String(decoding: bytes, as: UTF8.self)
+    return String(Substring(bytes))
   }
 
   /// Eight digits; also from the form with dots that ACR-NEMA had.

@@ -344,7 +344,6 @@ final class Daemon: Sendable {
   ) throws -> DICOMServer {
     let settings = configuration.archive
     let networks = settings.allowFrom.compactMap { NetworkRange($0) }
-    let peers = configuration.peers
     func configure(_ server: inout ServerConfiguration) {
       server.mostAssociations = settings.maxAssociations
       server.maximumPDULength = UInt32(clamping: settings.maxPDU)
@@ -354,9 +353,10 @@ final class Daemon: Sendable {
       }
     }
     let destination: @Sendable (String) -> PeerAddress? = { title in
-      peers.first { $0.aeTitle == title }.map {
-        PeerAddress(
-          host: $0.host, port: UInt16($0.port), calledAE: $0.aeTitle, callingAE: settings.aeTitle)
+      configuration.peers.first { $0.aeTitle == title }.map {
+        var address = $0.address(from: configuration)
+        address.callingAE = settings.aeTitle
+        return address
       }
     }
     let observe: @Sendable (ServerEvent) -> Void = { Self.report($0, log) }

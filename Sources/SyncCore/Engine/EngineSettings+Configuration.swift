@@ -65,6 +65,7 @@ extension EngineSurroundings {
     }
     self.init(portal: portal, archive: archive, lists: lists, sources: sources)
     self.services = services.all
+    certificates = { PeerCertificates.shared.ends(configuration) }
   }
 
   private static func source(
@@ -87,9 +88,7 @@ extension DIMSEPeer.Options {
   init(_ peer: Configuration.Peer, _ configuration: Configuration, destination: String) {
     self.init(
       name: peer.name,
-      address: PeerAddress(
-        host: peer.host, port: UInt16(peer.port), calledAE: peer.aeTitle,
-        callingAE: peer.callingAETitle ?? configuration.archive.aeTitle),
+      address: peer.address(from: configuration),
       timeouts: AssociationTimeouts(
         connect: peer.connectTimeout, association: peer.associationTimeout,
         response: peer.responseTimeout, move: peer.moveIdleTimeout),

@@ -39,7 +39,8 @@ extension EngineSurroundings {
   /// The lists and peers of a configuration, around a portal and an archive.
   public init(
     _ configuration: Configuration, portal: any Portal, archive: any ImageArchive,
-    services: HTTPServices = HTTPServices()
+    services: HTTPServices = HTTPServices(),
+    peers: PeerRegister = PeerRegister(directory: nil)
   ) {
     var lists: [String: any CollaborationListSource] = [:]
     var turns: [String: PeerTurns] = [:]
@@ -61,7 +62,8 @@ extension EngineSurroundings {
     var sources: [String: any ImageSource] = [:]
     for peer in configuration.peers {
       sources[peer.name] = DIMSEPeer(
-        DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle))
+        DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle),
+        register: peers)
     }
     self.init(portal: portal, archive: archive, lists: lists, sources: sources)
     self.services = services.all

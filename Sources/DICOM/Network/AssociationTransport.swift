@@ -38,7 +38,7 @@ enum AssociationTransport: Sendable {
     switch self {
     case .socket(let socket):
       do throws(SystemError) {
-        return try socket.read(into: buffer, deadline: deadline)
+        return try socket.read(into: buffer, deadline: deadline, acknowledging: true)
       } catch {
         throw TransportError(error)
       }
@@ -86,9 +86,27 @@ enum AssociationTransport: Sendable {
     }
   }
 
-  /// Acknowledges at once what has been received, where the peer may wait for it.
-  func acknowledgeNow() {
-    if case .socket(let socket) = self { socket.acknowledgeNow() }
+  /// Whether a file can go out without a copy of it in this process: not within TLS.
+  var sendsFiles: Bool { if case .socket = self { true } else { false } }
+
+  /// Writes some bytes and a part of a file behind them.
+  /// - Returns: how many bytes of the file went: fewer than asked for when it ends early.
+  func write(
+    _ head: UnsafeMutableRawBufferPointer, _ part: FilePart, deadline: Deadline
+  ) throws(TransportError) -> Int {
+    guard case .socket(let socket) = self else { return 0 }
+    do throws(SystemError) {
+      var vector = iovec(iov_base: head.baseAddress, iov_len: head.count)
+      try withUnsafeMutablePointer(to: &vector) { (vector) throws(SystemError) in
+        try socket.write(
+          gathering: UnsafeMutableBufferPointer(start: vector, count: 1), more: true,
+          deadline: deadline)
+      }
+      return try socket.send(
+        file: part.descriptor, from: part.offset, count: part.length, deadline: deadline)
+    } catch {
+      throw TransportError(error)
+    }
   }
 
   /// Tells the peer that nothing more will be written.

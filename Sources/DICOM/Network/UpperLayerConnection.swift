@@ -138,9 +138,6 @@ final class UpperLayerConnection {
       start = 0
       end = left
     }
-    // Peers that leave Nagle's algorithm on hold back the end of a message until the beginning is
-    // acknowledged: 40 ms a message without this.
-    transport.acknowledgeNow()
     let count: Int
     do throws(TransportError) {
       count = try transport.read(
@@ -293,6 +290,29 @@ final class UpperLayerConnection {
       try transport.write(gathering: vectors, deadline: .after(timeouts.response))
     } catch {
       throw writeFailed(error)
+    }
+  }
+
+  /// Whether a file can be sent without its bytes passing through this process.
+  var sendsFiles: Bool { transport.sendsFiles }
+
+  /// Writes what stands in front of a part of a file, and that part, which ends a P-DATA-TF. Only
+  /// where ``sendsFiles``.
+  func writeData(
+    _ head: UnsafeMutableRawBufferPointer, _ part: FilePart
+  ) throws(AssociationError) {
+    guard machine.handle(.dataRequest) != nil else { throw .closed }
+    let sent: Int
+    do throws(TransportError) {
+      sent = try transport.write(head, part, deadline: .after(timeouts.response))
+    } catch {
+      throw writeFailed(error)
+    }
+    guard sent == part.length else {
+      // The peer waits for bytes that nobody has: what has begun cannot be taken back.
+      abort()
+      throw .unreadable(
+        SystemError(code: EIO, operation: "read (file became shorter)", subject: part.path))
     }
   }
 

@@ -32,6 +32,8 @@ final class Daemon: Sendable {
   /// The region's HTTP servers; a reload keeps those whose settings stay.
   private let services: Mutex<HTTPServices>
   private let archive: EmbeddedArchive
+  /// What is known of the peers, whatever the configuration in force.
+  private let peers: PeerRegister
   private let dicom: DICOMServer
   private let control: Monitor<VarlinkServer?>
   private let archiveFacts: Monitor<ArchiveFacts?>
@@ -63,6 +65,9 @@ final class Daemon: Sendable {
         directory: configuration.archiveDirectory, aeTitle: configuration.archive.aeTitle,
         minimumFree: configuration.archive.minimumFree)
     ) { event in Self.report(event, log) }
+    peers = PeerRegister(directory: configuration.daemon.stateDirectory) { problem in
+      log.warning("what is known of peers", ["reason": problem])
+    }
     accessLog = try AccessLog.open(directory: configuration.accessLogDirectory, now: .now)
     desk = Mutex(nil)
     control = Monitor(nil)
@@ -168,7 +173,8 @@ final class Daemon: Sendable {
 
   private func engineSurroundings(_ configuration: Configuration) -> EngineSurroundings {
     EngineSurroundings(
-      configuration, portal: portal, archive: archive, services: services.withLock { $0 })
+      configuration, portal: portal, archive: archive, services: services.withLock { $0 },
+      peers: peers)
   }
 
   private func surroundings(_ configuration: Configuration) -> DispatchSurroundings {
@@ -298,7 +304,11 @@ final class Daemon: Sendable {
     }
     let server = VarlinkServer(
       service: try ControlService(
-        engine: loop, facts: facts, delivery: deliveries, access: accessLog, log: log
+        engine: loop, facts: facts, delivery: deliveries,
+        peers: PeerService(
+          engine: loop, register: peers, access: accessLog, log: log,
+          configuration: { [self] in current.withLock { $0.configuration } }),
+        access: accessLog, log: log
       ).service(),
       options: options
     ) { event in log.debug("control", ["event": "\(event)"]) }
@@ -344,7 +354,6 @@ final class Daemon: Sendable {
   ) throws -> DICOMServer {
     let settings = configuration.archive
     let networks = settings.allowFrom.compactMap { NetworkRange($0) }
-    let peers = configuration.peers
     func configure(_ server: inout ServerConfiguration) {
       server.mostAssociations = settings.maxAssociations
       server.maximumPDULength = UInt32(clamping: settings.maxPDU)
@@ -354,9 +363,10 @@ final class Daemon: Sendable {
       }
     }
     let destination: @Sendable (String) -> PeerAddress? = { title in
-      peers.first { $0.aeTitle == title }.map {
-        PeerAddress(
-          host: $0.host, port: UInt16($0.port), calledAE: $0.aeTitle, callingAE: settings.aeTitle)
+      configuration.peers.first { $0.aeTitle == title }.map {
+        var address = $0.address(from: configuration)
+        address.callingAE = settings.aeTitle
+        return address
       }
     }
     let observe: @Sendable (ServerEvent) -> Void = { Self.report($0, log) }

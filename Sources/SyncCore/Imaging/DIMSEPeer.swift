@@ -36,16 +36,23 @@ public final class DIMSEPeer: ImageSource {
 
   public let options: Options
   public var name: String { options.name }
-  /// The finest level the peer has not refused.
+  /// The finest level that is worth asking at: coarser than wanted once the peer has refused that,
+  /// and sent when asked at this one.
   private let level: Mutex<QueryLevel>
+  /// Where that is remembered.
+  private let register: PeerRegister?
 
   /// UIDs in one C-MOVE at IMAGE level: well below every peer's limit, and far enough from one
   /// association an object.
   static let instancesAtOnce = 200
 
-  public init(_ options: Options) {
+  public init(_ options: Options, register: PeerRegister? = nil) {
     self.options = options
-    level = Mutex(options.finestLevel)
+    self.register = register
+    level = Mutex(
+      register?.level(
+        of: options.name, at: options.address.description, finest: options.finestLevel)
+        ?? options.finestLevel)
   }
 
   // MARK: - Queries
@@ -217,22 +224,25 @@ public final class DIMSEPeer: ImageSource {
 
   fileprivate var finestLevel: QueryLevel { level.withLock { $0 } }
 
-  fileprivate func refused(_ refusedLevel: QueryLevel) {
-    level.withLock { known in
-      if known == refusedLevel { known = refusedLevel == .image ? .series : .study }
-    }
+  /// The peer has sent objects when asked at a level, and has refused the finer ones. A refusal
+  /// alone says little: some answer the same where the destination is down.
+  fileprivate func sends(at sentLevel: QueryLevel) {
+    level.withLock { if sentLevel.isCoarser(than: $0) { $0 = sentLevel } }
+    register?.sends(name, at: options.address.description, level: sentLevel)
   }
 
   // MARK: - Associations
 
   private func open() throws(ImageSourceError) -> Association {
     do throws(AssociationError) {
-      return try Association.request(
+      let association = try Association.request(
         to: options.address,
         contexts: [
           ProposedContext(InformationModel.studyRoot.findClass),
           ProposedContext(InformationModel.studyRoot.moveClass!),
         ], timeouts: options.timeouts, maximumPDULength: options.maximumPDULength)
+      register?.answered(name)
+      return association
     } catch {
       throw unavailable(error)
     }
@@ -250,7 +260,9 @@ public final class DIMSEPeer: ImageSource {
   }
 
   private func unavailable(_ error: AssociationError) -> ImageSourceError {
-    ImageSourceError(.peerUnavailable, "\(name) (\(options.address)): \(error)", isPeerDown: true)
+    register?.failed(name, "\(error)")
+    return ImageSourceError(
+      .peerUnavailable, "\(name) (\(options.address)): \(error)", isPeerDown: true)
   }
 
   /// An operation that did not come to its end. A peer that has gone is gone for everybody; what it
@@ -294,24 +306,33 @@ private struct Retrieve {
   mutating func moveSeries(
     _ series: UID, _ instances: [UID], _ progress: (Int) -> Void
   ) throws(ImageSourceError) -> Bool {
-    if peer.finestLevel == .image {
+    let finest = peer.finestLevel
+    var before = sent
+    if finest == .image {
       var rest = instances[...]
       while !rest.isEmpty {
         let group = Array(rest.prefix(DIMSEPeer.instancesAtOnce))
         if try move(.image, series, group, count: group.count, progress) {
           rest = rest.dropFirst(group.count)
         } else {
-          peer.refused(.image)
           break
         }
       }
-      if rest.isEmpty { return true }
+      if rest.isEmpty {
+        if sent > before { peer.sends(at: .image) }
+        return true
+      }
     }
-    if peer.finestLevel == .series {
-      if try move(.series, series, [], count: instances.count, progress) { return true }
-      peer.refused(.series)
+    before = sent
+    if finest != .study {
+      if try move(.series, series, [], count: instances.count, progress) {
+        if sent > before { peer.sends(at: .series) }
+        return true
+      }
     }
+    before = sent
     try move(.study, study, [], count: instances.count, progress)
+    if sent > before { peer.sends(at: .study) }
     return false
   }
 

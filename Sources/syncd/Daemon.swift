@@ -174,7 +174,7 @@ final class Daemon: Sendable {
   private func surroundings(_ configuration: Configuration) -> DispatchSurroundings {
     DispatchSurroundings(
       configuration, archive: archive,
-      sources: engineSurroundings(configuration).sources,
+      sources: engineSurroundings(configuration).sources, services: services.withLock { $0 },
       disclosures: accessLog)
   }
 
@@ -354,7 +354,7 @@ final class Daemon: Sendable {
       }
     }
     let destination: @Sendable (String) -> PeerAddress? = { title in
-      peers.first { $0.aeTitle == title }.map {
+      peers.first { $0.kind == .dimse && $0.aeTitle == title }.map {
         PeerAddress(
           host: $0.host, port: UInt16($0.port), calledAE: $0.aeTitle, callingAE: settings.aeTitle)
       }

@@ -24,6 +24,16 @@ final class DaemonFixture: Sendable {
   }
 
   func configure(peer: ApplicationEntityAddress, extra: String = "") throws {
+    try configure(
+      peer: """
+        ae_title = "\(peer.aeTitle)"
+        host = "127.0.0.1"
+        port = \(peer.port)
+        """, extra: extra)
+  }
+
+  /// - Parameter peer: the lines of the peer's table that tell how it is reached.
+  func configure(peer: String, extra: String = "") throws {
     _ = try directory.write(
       """
       [daemon]
@@ -44,9 +54,7 @@ final class DaemonFixture: Sendable {
       \(extra)
       [[peer]]
       name = "sectra"
-      ae_title = "\(peer.aeTitle)"
-      host = "127.0.0.1"
-      port = \(peer.port)
+      \(peer)
       [[list]]
       id = "tmc"
       flag = "sectra-samverkan-tmc"

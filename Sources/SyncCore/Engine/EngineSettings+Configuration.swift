@@ -41,6 +41,8 @@ extension EngineSurroundings {
     _ configuration: Configuration, portal: any Portal, archive: any ImageArchive,
     services: HTTPServices = HTTPServices()
   ) {
+    // What is fetched over DICOMweb goes into the archive from here; over DIMSE the peer sends it.
+    let storage = archive as? any StorageProvider
     var lists: [String: any CollaborationListSource] = [:]
     var turns: [String: PeerTurns] = [:]
     for peer in configuration.peers { turns[peer.name] = PeerTurns(peer.budget) }
@@ -60,8 +62,10 @@ extension EngineSurroundings {
     }
     var sources: [String: any ImageSource] = [:]
     for peer in configuration.peers {
-      sources[peer.name] = DIMSEPeer(
-        DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle))
+      sources[peer.name] =
+        DICOMwebSource(peer, configuration, services, storage: storage)
+        ?? DIMSEPeer(
+          DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle))
     }
     self.init(portal: portal, archive: archive, lists: lists, sources: sources)
     self.services = services.all

@@ -58,7 +58,7 @@ struct ConfigurationExampleTests {
     var peer = Configuration.Peer(
       name: "sectra", aeTitle: "SECTRAPACS", host: "pacs.example.org", port: 104)
     peer.callingAETitle = expected.archive.aeTitle
-    expected.peers = [peer]
+    expected.peers = [peer, Configuration.Peer(name: "web", server: "pacs")]
     var drop = Configuration.CSVDrop(directory: "/var/lib/syncd/lists/teleconsult")
     drop.maxAge = expected.cycle.interval * 2
     let list = Configuration.List(
@@ -96,7 +96,9 @@ struct ConfigurationExampleTests {
     portal.oauth?.scope = "collaboration"
     var ris = Configuration.Server(name: "ris", url: "https://ris.example.org/api")
     ris.token = "credential:ris-token"
-    expected.servers = [portal, ris]
+    let pacs = Configuration.Server(
+      name: "pacs", url: "https://pacs.example.org/dicom-web")
+    expected.servers = [portal, ris, pacs]
   }
 
   private func expectSending(_ expected: inout Configuration) {
@@ -116,7 +118,9 @@ struct ConfigurationExampleTests {
     destination.mover = "sectra"
     destination.hl7 = "reviewer"
     destination.window = TimeWindow("06:00-22:00")
-    expected.destinations = [destination]
+    var web = Configuration.Destination(name: "reviewer-web", aeTitle: "", host: "")
+    web.peer = "web"
+    expected.destinations = [destination, web]
     expected.origins = [Configuration.Origin(system: "SECTRA", hl7: "reviewer")]
     var organisation = Configuration.Recipient(id: "reviewer", label: "Reviewer AB")
     organisation.destination = "reviewer"

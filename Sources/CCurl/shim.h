@@ -1,5 +1,7 @@
 #pragma once
 #include <curl/curl.h>
+#include <stdint.h>
+#include <string.h>
 
 // What Swift cannot call: libcurl's variadic functions. In parentheses, the functions and not the
 // macros of the same name, which check types that are known here.
@@ -65,18 +67,39 @@ static inline long ccurl_long_info(CURL *handle, CURLINFO info) {
   return found;
 }
 
-/// The line of the peer's own certificate that has it in PEM form, or NULL. Valid until the handle
-/// is used again; known only to the transfer that made the connection.
-static inline const char *ccurl_peer_certificate(CURL *handle) {
+/// What follows `name` ("Subject:", "Cert:") in the lines about the peer's own certificate, or NULL.
+/// Valid until the handle is used again; known only to the transfer that made the connection.
+static inline const char *ccurl_certificate_line(CURL *handle, const char *name) {
   struct curl_certinfo *chain = NULL;
   if ((curl_easy_getinfo)(handle, CURLINFO_CERTINFO, &chain) != CURLE_OK || !chain ||
       chain->num_of_certs < 1)
     return NULL;
+  size_t length = strlen(name);
   for (struct curl_slist *line = chain->certinfo[0]; line; line = line->next)
-    if (line->data[0] == 'C' && line->data[1] == 'e' && line->data[2] == 'r' &&
-        line->data[3] == 't' && line->data[4] == ':')
-      return line->data + 5;
+    if (strncmp(line->data, name, length) == 0) return line->data + length;
   return NULL;
+}
+
+/// The peer's own certificate in PEM form, or NULL.
+static inline const char *ccurl_peer_certificate(CURL *handle) {
+  return ccurl_certificate_line(handle, "Cert:");
+}
+
+/// One of the times that a connection took, in microseconds from its beginning.
+static inline int64_t ccurl_microseconds(CURL *handle, CURLINFO info) {
+  curl_off_t found = 0;
+  (curl_easy_getinfo)(handle, info, &found);
+  return found;
+}
+
+typedef int (*ccurl_debug_sink)(CURL *handle, curl_infotype kind, char *bytes, size_t count,
+                                void *context);
+
+/// Who hears what libcurl tells of its work (CURLOPT_VERBOSE).
+static inline void ccurl_set_debug_sink(CURL *handle, ccurl_debug_sink sink, void *context) {
+  (curl_easy_setopt)(handle, CURLOPT_DEBUGFUNCTION, sink);
+  (curl_easy_setopt)(handle, CURLOPT_DEBUGDATA, context);
+  (curl_easy_setopt)(handle, CURLOPT_VERBOSE, 1L);
 }
 
 static inline CURLMcode ccurl_multi_set_long(CURLM *multi, CURLMoption option, long value) {

@@ -1,6 +1,7 @@
 import JSON
 import Platform
 import Synchronization
+import TLS
 
 /// One server that is asked again and again: its connections, its authentication, and the rules of
 /// conduct towards it.

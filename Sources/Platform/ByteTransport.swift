@@ -13,14 +13,34 @@ public protocol ByteTransport: AnyObject, Sendable {
     into buffer: UnsafeMutableRawBufferPointer, deadline: Deadline
   ) throws(TransportError) -> Int
 
+  /// Waits until a read would not have to wait: something has come, or the peer has closed its side.
+  /// False at the deadline.
+  func waitReadable(until deadline: Deadline) throws(TransportError) -> Bool
+
   /// Writes all of the bytes. After a failure some of them may have left.
   func write(_ bytes: [UInt8], deadline: Deadline) throws(TransportError)
 
+  /// Writes all of several pieces of memory. The vectors are changed on the way.
+  func write(
+    gathering vectors: UnsafeMutableBufferPointer<iovec>, deadline: Deadline
+  ) throws(TransportError)
+
+  /// Tells the peer that nothing more will be written, where that can be told.
+  func finishWriting()
+
   /// Ends the connection for both sides; whoever waits on it returns.
   func interrupt()
+
+  /// Ends the connection in order: the peer learns that nothing is missing. By the thread that reads
+  /// and writes; nothing can be read or written afterwards.
+  func close()
 }
 
 extension ByteTransport {
+  public func finishWriting() {}
+
+  public func close() { interrupt() }
+
   /// At least one byte; none at the end of the stream.
   public func read(deadline: Deadline) throws(TransportError) -> [UInt8] {
     var buffer = [UInt8](repeating: 0, count: 16 << 10)
@@ -43,18 +63,24 @@ public struct TransportError: Error, Hashable, CustomStringConvertible {
   public let isTimeout: Bool
   /// The peer has closed the connection under our hands.
   public let isReset: Bool
+  /// The error number (errno) where a system call failed; 0 where none did.
+  public let code: Int32
   /// What happened, to whom, and what can be done about it.
   public let description: String
 
-  public init(isTimeout: Bool = false, isReset: Bool = false, _ description: String) {
+  public init(
+    isTimeout: Bool = false, isReset: Bool = false, code: Int32 = 0, _ description: String
+  ) {
     self.isTimeout = isTimeout
     self.isReset = isReset
+    self.code = code
     self.description = description
   }
 
   public init(_ error: SystemError) {
     self.init(
-      isTimeout: error.isTimeout, isReset: error.code == ECONNRESET, error.description)
+      isTimeout: error.isTimeout, isReset: error.code == ECONNRESET, code: error.code,
+      error.description)
   }
 }
 
@@ -88,6 +114,14 @@ public final class SocketTransport: ByteTransport {
     }
   }
 
+  public func waitReadable(until deadline: Deadline) throws(TransportError) -> Bool {
+    do throws(SystemError) {
+      return try socket.waitReadable(until: deadline)
+    } catch {
+      throw TransportError(error)
+    }
+  }
+
   public func write(_ bytes: [UInt8], deadline: Deadline) throws(TransportError) {
     do throws(SystemError) {
       try socket.write(bytes, deadline: deadline)
@@ -96,5 +130,16 @@ public final class SocketTransport: ByteTransport {
     }
   }
 
+  public func write(
+    gathering vectors: UnsafeMutableBufferPointer<iovec>, deadline: Deadline
+  ) throws(TransportError) {
+    do throws(SystemError) {
+      try socket.write(gathering: vectors, deadline: deadline)
+    } catch {
+      throw TransportError(error)
+    }
+  }
+
+  public func finishWriting() { socket.finishWriting() }
   public func interrupt() { socket.interrupt() }
 }

@@ -95,9 +95,14 @@ package struct TLSFailure: Error {
   /// handshake, upon the first read or write.
   private var handshakeAdvice: String? {
     let text = words.lowercased()
-    if text.contains("certificate required") || text.contains("handshake failure") {
+    if text.contains("certificate required") {
       return "it refused the handshake: it may demand a certificate of ours, which is to be "
         + "configured with its key"
+    }
+    if text.contains("handshake failure") || text.contains("insufficient security") {
+      return "it refused the handshake: it has no cipher suite in common with us (TLS 1.3, or "
+        + "TLS 1.2 with ECDHE and AES-GCM or ChaCha20, are to be allowed there), or it may demand "
+        + "a certificate of ours, which is to be configured with its key"
     }
     if text.contains("unknown ca") || text.contains("bad certificate")
       || text.contains("certificate unknown") || text.contains("certificate expired")

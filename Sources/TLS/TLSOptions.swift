@@ -13,11 +13,32 @@ public struct TLSOptions: Hashable, Sendable {
   public var key: String?
   /// Of an encrypted private key.
   public var keyPassword: String?
+  /// What may be agreed upon in TLS 1.2. Everything that TLS 1.3 has is fit.
+  public var suites: Suites
+
+  public enum Suites: Hashable, Sendable {
+    /// What the TLS library and the system's policy for it allow.
+    case library
+    /// Those that RFC 9325 section 4.2 recommends (BCP 195), which DICOM's profile PS3.15 B.12 asks
+    /// for: keys that are forgotten (ECDHE), encryption that cannot be tampered with (AEAD).
+    case bcp195
+
+    /// As OpenSSL reads it.
+    var list: String? {
+      switch self {
+      case .library: nil
+      case .bcp195:
+        "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
+          + "ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
+      }
+    }
+  }
 
   public init(
     trustedCertificates: String? = nil, certificate: String? = nil, key: String? = nil,
-    keyPassword: String? = nil
+    keyPassword: String? = nil, suites: Suites = .library
   ) {
+    self.suites = suites
     self.trustedCertificates = trustedCertificates
     self.certificate = certificate
     self.key = key

@@ -2,6 +2,7 @@ import Glibc
 import HTTP
 import Platform
 import TestSupport
+import TLS
 import Testing
 
 @Suite("HTTP addresses, dates and answers")

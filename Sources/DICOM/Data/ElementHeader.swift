@@ -85,7 +85,7 @@ extension Tag {
 
 extension VR {
   /// The VR with a two byte code, without making a string.
-  init?(_ first: UInt8, _ second: UInt8) {
+  package init?(_ first: UInt8, _ second: UInt8) {
     switch (first, second) {
     case (0x41, 0x45): self = .AE
     case (0x41, 0x53): self = .AS

@@ -8,12 +8,39 @@ public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
   public var calledAE: String
   /// Ours.
   public var callingAE: String
+  /// How the peer is reached; nil for TCP as it is. Part of the address, so that whoever calls a
+  /// peer that is to be reached within TLS cannot forget it.
+  public var connector: (any PeerConnector)?
 
-  public init(host: String, port: UInt16, calledAE: String, callingAE: String) {
+  public init(
+    host: String, port: UInt16, calledAE: String, callingAE: String,
+    connector: (any PeerConnector)? = nil
+  ) {
     self.host = host
     self.port = port
     self.calledAE = calledAE
     self.callingAE = callingAE
+    self.connector = connector
+  }
+
+  public static func == (one: PeerAddress, other: PeerAddress) -> Bool {
+    one.host == other.host && one.port == other.port && one.calledAE == other.calledAE
+      && one.callingAE == other.callingAE && isEqual(one.connector, other.connector)
+  }
+
+  private static func isEqual(
+    _ one: (any PeerConnector)?, _ other: (any PeerConnector)?
+  ) -> Bool {
+    func compare<Connector: PeerConnector>(_ one: Connector) -> Bool { other as? Connector == one }
+    guard let one else { return other == nil }
+    return compare(one)
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(host)
+    hasher.combine(port)
+    hasher.combine(calledAE)
+    hasher.combine(callingAE)
   }
 
   public var description: String { "\(calledAE)@\(host):\(port)" }
@@ -115,15 +142,15 @@ public final class Association: @unchecked Sendable {
         maximumLength: maximumPDULength, implementationClass: identity.classUID,
         implementationVersion: identity.version))
 
-    let socket: StreamSocket
-    do throws(SystemError) {
-      socket = try StreamSocket.connect(
-        to: .tcp(host: peer.host, port: peer.port), deadline: .after(timeouts.connect))
+    let transport: AssociationTransport
+    do throws(TransportError) {
+      transport = try AssociationTransport.connect(
+        to: peer, deadline: .after(timeouts.connect))
     } catch {
       throw error.isTimeout ? .timedOut(.connect) : .cannotConnect(error)
     }
     let upperLayer = UpperLayerConnection(
-      socket, isRequestor: true, maximumLength: maximumPDULength, timeouts: timeouts)
+      transport, isRequestor: true, maximumLength: maximumPDULength, timeouts: timeouts)
     try upperLayer.send(.associateRequest(request))
     let answer = try upperLayer.next(by: .after(timeouts.association), waitingFor: .association)
     guard case .accept(let accept) = answer else {

@@ -4,14 +4,14 @@ import Platform
 /// ``noAcceptedContext(_:_:)``, ``unreadable(_:)`` and ``notEncodable(_:)`` the association is
 /// closed.
 public enum AssociationError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// No transport connection. The peer is down, unreachable, or elsewhere.
-  case cannotConnect(SystemError)
+  /// No transport connection. The peer is down, unreachable, or elsewhere; or not who it should be.
+  case cannotConnect(TransportError)
   /// The peer refused (A-ASSOCIATE-RJ).
   case rejected(AssociationRejection)
   /// The peer aborted (A-ABORT).
   case abortedByPeer(AssociationAbort)
   /// The connection ended without a release or an abort.
-  case connectionLost(SystemError?)
+  case connectionLost(TransportError?)
   case timedOut(Wait)
   /// The peer sent what the standard forbids. Never patient data.
   case protocolViolation(String)

@@ -97,7 +97,7 @@ public final class DICOMServer: Sendable {
       return
     }
     let upperLayer = UpperLayerConnection(
-      socket, isRequestor: false, maximumLength: configuration.maximumPDULength,
+      .socket(socket), isRequestor: false, maximumLength: configuration.maximumPDULength,
       timeouts: configuration.timeouts, bufferSize: configuration.receiveBufferSize)
     // Some threads more than associations, so that there is somebody to say no.
     let most = configuration.mostAssociations + 16

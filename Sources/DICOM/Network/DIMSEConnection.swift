@@ -120,7 +120,8 @@ final class DIMSEConnection {
       }
       if used > 0 {
         let pieces = UnsafeMutableBufferPointer(rebasing: vectors[..<used])
-        guard body(DataFragments(borrowing: pieces, byteCount: count)) else { return }
+        guard body(DataFragments(borrowing: pieces, byteCount: count, isLast: fragment.isLast))
+        else { return }
       }
       if fragment.isLast { return }
     }

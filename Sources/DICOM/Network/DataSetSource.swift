@@ -5,6 +5,30 @@ import Platform
 public protocol DataSetSource {
   /// Fills the buffer from its start; returns how many bytes, 0 at the end of the data set.
   mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int
+
+  /// Where what is still to come lies as a whole, for a transport that can take it from there.
+  /// The default is nil.
+  var file: FilePart? { get }
+}
+
+extension DataSetSource {
+  public var file: FilePart? { nil }
+}
+
+/// A part of an open file, which stays open as long as its source.
+public struct FilePart {
+  public let descriptor: Int32
+  public let offset: Int
+  public let length: Int
+  /// For messages.
+  public let path: String
+
+  public init(descriptor: Int32, offset: Int, length: Int, path: String) {
+    self.descriptor = descriptor
+    self.offset = offset
+    self.length = length
+    self.path = path
+  }
 }
 
 /// A data set that lies in a file, from an offset on.
@@ -14,10 +38,15 @@ public struct FileDataSet: DataSetSource {
     init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
   }
 
-  private let file: File
+  private let open: File
   private let path: String
   private var position: Int
   private let end: Int
+
+  public var file: FilePart? {
+    FilePart(
+      descriptor: open.descriptor.raw, offset: position, length: end - position, path: path)
+  }
 
   /// Opens the file and checks that it is as long as it should be.
   public init(path: String, offset: Int, length: Int) throws(SystemError) {
@@ -29,7 +58,7 @@ public struct FileDataSet: DataSetSource {
     guard status.st_size >= end else {
       throw SystemError(code: EIO, operation: "read (file too short)", subject: path)
     }
-    file = File(descriptor)
+    open = File(descriptor)
     self.path = path
     position = offset
     self.end = end
@@ -46,7 +75,7 @@ public struct FileDataSet: DataSetSource {
     let wanted = min(buffer.count, end - position)
     guard wanted > 0 else { return 0 }
     while true {
-      let count = pread(file.descriptor.raw, buffer.baseAddress, wanted, position)
+      let count = pread(open.descriptor.raw, buffer.baseAddress, wanted, position)
       if count > 0 {
         position += count
         return count

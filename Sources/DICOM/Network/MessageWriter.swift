@@ -10,6 +10,8 @@ final class MessageWriter {
   /// Of one write: small enough to stay in the processor's cache between the read and the write.
   private static let batchLength = 256 * 1024
   private static let longestBatch = 512
+  /// Below this a copy is cheaper than another system call.
+  private static let leastForFile = 64 * 1024
   /// PDU header, value length, context and control.
   private static let overhead = 12
 
@@ -53,6 +55,11 @@ final class MessageWriter {
   ) throws(AssociationError) {
     var first: [UInt8] = []
     append(command, isCommand: true, contextID: contextID, to: &first)
+    if connection.sendsFiles, fragmentLength >= Self.leastForFile, let part = source.file,
+      part.length >= Self.leastForFile
+    {
+      return try send(first, part, contextID, over: connection)
+    }
     // The command's PDUs, then the headers of the data set's.
     let headers = UnsafeMutableRawBufferPointer.allocate(
       byteCount: first.count + (fragmentsPerBatch + 1) * Self.overhead, alignment: 8)
@@ -105,6 +112,32 @@ final class MessageWriter {
       isFirst = false
       filled -= sent
       if filled > 0 { memmove(payload.baseAddress!, payload.baseAddress! + sent, filled) }
+    }
+  }
+
+  /// A file's part goes from the kernel's cache to the network; only headers come from here.
+  private func send(
+    _ first: [UInt8], _ part: FilePart, _ contextID: UInt8, over connection: UpperLayerConnection
+  ) throws(AssociationError) {
+    let head = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: first.count + Self.overhead, alignment: 8)
+    defer { head.deallocate() }
+    head.copyBytes(from: first)
+    // The first PDU's header goes with the command, the others by themselves.
+    var start = 0
+    var position = 0
+    while position < part.length {
+      let count = min(fragmentLength, part.length - position)
+      Self.writeHeader(
+        UnsafeMutableRawBufferPointer(rebasing: head[first.count...]), count, contextID,
+        isCommand: false, isLast: position + count == part.length)
+      try connection.writeData(
+        UnsafeMutableRawBufferPointer(rebasing: head[start...]),
+        FilePart(
+          descriptor: part.descriptor, offset: part.offset + position, length: count,
+          path: part.path))
+      position += count
+      start = first.count
     }
   }
 

@@ -99,10 +99,15 @@ public struct DataFragments {
   public let vectors: UnsafeMutableBufferPointer<iovec>
   /// The bytes of all pieces together.
   public let byteCount: Int
+  /// The data set ends with them. It may also end without having said so.
+  public let isLast: Bool
 
-  public init(borrowing vectors: UnsafeMutableBufferPointer<iovec>, byteCount: Int) {
+  public init(
+    borrowing vectors: UnsafeMutableBufferPointer<iovec>, byteCount: Int, isLast: Bool = false
+  ) {
     self.vectors = vectors
     self.byteCount = byteCount
+    self.isLast = isLast
   }
 }
 

@@ -6,7 +6,7 @@ import Synchronization
 /// actions, and reads presentation data values where they lie in its one receive buffer.
 /// Used by one thread at a time; only ``Interrupter`` is for others.
 final class UpperLayerConnection {
-  private let socket: StreamSocket
+  private let transport: AssociationTransport
   private(set) var machine: UpperLayerMachine
   private var parser: PDVParser
   private let timeouts: AssociationTimeouts
@@ -19,16 +19,16 @@ final class UpperLayerConnection {
 
   /// Ends a connection from another thread.
   final class Interrupter: Sendable {
-    private let socket: StreamSocket
+    private let transport: AssociationTransport
     private let wanted = Atomic(false)
 
-    init(_ socket: StreamSocket) { self.socket = socket }
+    init(_ transport: AssociationTransport) { self.transport = transport }
 
     var isInterrupted: Bool { wanted.load(ordering: .acquiring) }
 
     func interrupt() {
       wanted.store(true, ordering: .releasing)
-      socket.interrupt()
+      transport.interrupt()
     }
   }
 
@@ -45,14 +45,14 @@ final class UpperLayerConnection {
   }
 
   init(
-    _ socket: StreamSocket, isRequestor: Bool, maximumLength: UInt32,
+    _ transport: AssociationTransport, isRequestor: Bool, maximumLength: UInt32,
     timeouts: AssociationTimeouts, bufferSize: Int = 256 * 1024
   ) {
-    self.socket = socket
+    self.transport = transport
     self.timeouts = timeouts
     machine = UpperLayerMachine(isRequestor: isRequestor)
     parser = PDVParser(maximumLength: maximumLength)
-    interrupter = Interrupter(socket)
+    interrupter = Interrupter(transport)
     buffer = .allocate(byteCount: bufferSize, alignment: 4096)
     if isRequestor {
       _ = machine.handle(.associateRequest)
@@ -113,8 +113,8 @@ final class UpperLayerConnection {
   /// Whether something has come that was not yet taken. Does not wait.
   func hasInput() throws(AssociationError) -> Bool {
     if start < end { return true }
-    do throws(SystemError) {
-      return try socket.waitReadable(until: .after(.zero))
+    do throws(TransportError) {
+      return try transport.waitReadable(until: .after(.zero))
     } catch {
       throw lost(error)
     }
@@ -138,21 +138,19 @@ final class UpperLayerConnection {
       start = 0
       end = left
     }
-    // Peers that leave Nagle's algorithm on hold back the end of a message until the beginning is
-    // acknowledged: 40 ms a message without this.
-    socket.acknowledgeNow()
-    do throws(SystemError) {
-      let count = try socket.read(
+    let count: Int
+    do throws(TransportError) {
+      count = try transport.read(
         into: UnsafeMutableRawBufferPointer(rebasing: buffer[end...]), deadline: deadline)
-      guard count > 0 else { throw SystemError(code: 0, operation: "closed") }
-      end += count
     } catch {
       if error.isTimeout {
         abort()
         throw .timedOut(wait)
       }
-      throw lost(error.code == 0 ? nil : error)
+      throw lost(error)
     }
+    guard count > 0 else { throw lost(nil) }
+    end += count
   }
 
   /// Handles a PDU other than P-DATA-TF. Nil when it changes nothing for the caller.
@@ -278,8 +276,8 @@ final class UpperLayerConnection {
   }
 
   private func write(_ bytes: [UInt8]) throws(AssociationError) {
-    do throws(SystemError) {
-      try socket.write(bytes, deadline: .after(timeouts.response))
+    do throws(TransportError) {
+      try transport.write(bytes, deadline: .after(timeouts.response))
     } catch {
       throw writeFailed(error)
     }
@@ -288,10 +286,33 @@ final class UpperLayerConnection {
   /// Writes whole P-DATA-TF PDUs from several pieces of memory. The vectors are changed.
   func writeData(_ vectors: UnsafeMutableBufferPointer<iovec>) throws(AssociationError) {
     guard machine.handle(.dataRequest) != nil else { throw .closed }
-    do throws(SystemError) {
-      try socket.write(gathering: vectors, deadline: .after(timeouts.response))
+    do throws(TransportError) {
+      try transport.write(gathering: vectors, deadline: .after(timeouts.response))
     } catch {
       throw writeFailed(error)
+    }
+  }
+
+  /// Whether a file can be sent without its bytes passing through this process.
+  var sendsFiles: Bool { transport.sendsFiles }
+
+  /// Writes what stands in front of a part of a file, and that part, which ends a P-DATA-TF. Only
+  /// where ``sendsFiles``.
+  func writeData(
+    _ head: UnsafeMutableRawBufferPointer, _ part: FilePart
+  ) throws(AssociationError) {
+    guard machine.handle(.dataRequest) != nil else { throw .closed }
+    let sent: Int
+    do throws(TransportError) {
+      sent = try transport.write(head, part, deadline: .after(timeouts.response))
+    } catch {
+      throw writeFailed(error)
+    }
+    guard sent == part.length else {
+      // The peer waits for bytes that nobody has: what has begun cannot be taken back.
+      abort()
+      throw .unreadable(
+        SystemError(code: EIO, operation: "read (file became shorter)", subject: part.path))
     }
   }
 
@@ -325,16 +346,16 @@ final class UpperLayerConnection {
   /// Waits, but not long, for the peer to close first: closing with unread input makes the kernel
   /// reset the connection, and what was sent last would be lost.
   func linger() {
-    socket.finishWriting()
+    transport.finishWriting()
     let deadline = Deadline.after(min(timeouts.association, .seconds(1)))
-    while let count = try? socket.read(into: buffer, deadline: deadline), count > 0 {
+    while let count = try? transport.read(into: buffer, deadline: deadline), count > 0 {
       if deadline.isPast { break }
     }
     close()
   }
 
   func close() {
-    socket.interrupt()
+    transport.close()
     start = 0
     end = 0
     machine = UpperLayerMachine(isRequestor: machine.isRequestor)
@@ -342,7 +363,7 @@ final class UpperLayerConnection {
 
   private func sendAbort(_ abort: AssociationAbort) {
     if let bytes = try? PDU.abort(abort).encoded() {
-      try? socket.write(bytes, deadline: .after(.seconds(1)))
+      try? transport.write(bytes, deadline: .after(.seconds(1)))
     }
     linger()
   }
@@ -383,14 +404,14 @@ final class UpperLayerConnection {
     throw .protocolViolation("unexpected \(what)")
   }
 
-  private func lost(_ error: SystemError?) -> AssociationError {
+  private func lost(_ error: TransportError?) -> AssociationError {
     _ = machine.handle(.transportClosed)
     close()
     return interrupter.isInterrupted ? .interrupted : .connectionLost(error)
   }
 
   /// A peer that aborts in the middle of what we send closes at once: its reason is in our input.
-  private func writeFailed(_ error: SystemError) -> AssociationError {
+  private func writeFailed(_ error: TransportError) -> AssociationError {
     if error.isTimeout {
       abort()
       return .timedOut(.write)

@@ -266,7 +266,7 @@ struct HostilePeerTests {
       let peer = WorkThread.start("collider") {
         guard let socket = try? listener.accept() else { return }
         let connection = UpperLayerConnection(
-          socket, isRequestor: false, maximumLength: 16384, timeouts: .short)
+          .socket(socket), isRequestor: false, maximumLength: 16384, timeouts: .short)
         guard
           case .request(let request)? = try? connection.next(
             by: .after(.seconds(5)), waitingFor: .association)

@@ -119,10 +119,10 @@ enum AttributeMatching: Equatable {
   }
 
   static func trimmed(_ text: some StringProtocol) -> String {
-    var scalars = text.unicodeScalars[...]
-    while let last = scalars.last, last == " " || last == "\0" { scalars.removeLast() }
-    while let first = scalars.first, first == " " { scalars.removeFirst() }
-    return String(String.UnicodeScalarView(scalars))
+    var bytes = Substring(text).utf8
+    while let last = bytes.last, last == 0x20 || last == 0 { bytes.removeLast() }
+    while let first = bytes.first, first == 0x20 { bytes.removeFirst() }
+    return String(Substring(bytes))
   }
 
   /// Eight digits; also from the form with dots that ACR-NEMA had.

@@ -4,13 +4,17 @@ import DICOM
 enum AttributeText {
   /// The first value without padding.
   static func decode(_ bytes: [UInt8], _ vr: VR, characterSet: [UInt8]) -> String {
-    let text: String
-    if !vr.usesSpecificCharacterSet || bytes.allSatisfy({ $0 < 0x80 && $0 != 0x1B }) {
-      text = String(decoding: bytes.map { $0 < 0x80 ? $0 : 0x3F }, as: UTF8.self)
-    } else {
-      text = decodeSpecial(bytes, characterSet)
+    if bytes.allSatisfy({ $0 < 0x80 && $0 != 0x1B }) {
+      var plain = bytes[...]
+      while let last = plain.last, last == 0x20 || last == 0 { plain.removeLast() }
+      plain = plain.drop { $0 == 0x20 }
+      return String(decoding: plain, as: UTF8.self)
     }
-    return AttributeMatching.trimmed(text)
+    if !vr.usesSpecificCharacterSet {
+      return AttributeMatching.trimmed(
+        String(decoding: bytes.map { $0 < 0x80 ? $0 : 0x3F }, as: UTF8.self))
+    }
+    return AttributeMatching.trimmed(decodeSpecial(bytes, characterSet))
   }
 
   private static func decodeSpecial(_ bytes: [UInt8], _ characterSet: [UInt8]) -> String {

@@ -50,7 +50,9 @@ struct IndexedAttribute: Sendable {
     .init(0x0028_0011, .US, .image, "columns"),
   ]
 
-  static func position(_ tag: Tag) -> Int? { all.firstIndex { $0.tag == tag } }
+  static func position(_ tag: Tag) -> Int? { positions[tag.packed] }
+  private static let positions = Dictionary(
+    uniqueKeysWithValues: all.enumerated().map { ($1.tag.packed, $0) })
 
   static let patientColumns = columns(.patient)
   static let studyColumns = columns(.patient) + columns(.study)

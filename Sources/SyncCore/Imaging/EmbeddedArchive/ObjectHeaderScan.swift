@@ -7,12 +7,14 @@ extension ObjectHeader {
   /// - Parameters:
   ///   - offset: where the data set starts in the file.
   ///   - length: its bytes.
+  ///   - beginning: its first bytes, where they are known: those are not read again.
   static func scan(
-    _ file: borrowing FileDescriptor, from offset: Int, length: Int, _ syntax: TransferSyntax
+    _ file: borrowing FileDescriptor, from offset: Int, length: Int, _ syntax: TransferSyntax,
+    beginning: [UInt8] = []
   ) throws(ObjectHeaderError) -> ObjectHeader {
     var reader = HeaderReader(
       position: offset, end: offset + length, isExplicit: syntax.isExplicitVR,
-      isBigEndian: syntax.isBigEndian)
+      isBigEndian: syntax.isBigEndian, window: beginning)
     if syntax.isDeflated { throw .unreadable("deflated data sets are not taken") }
     var uids: [UInt32: UID] = [:]
     var characterSet: [UInt8] = []
@@ -67,8 +69,8 @@ struct HeaderReader: ~Copyable {
   private let end: Int
   private let isExplicit: Bool
   private let isBigEndian: Bool
-  private var window: [UInt8] = []
-  private var windowStart = 0
+  private var window: [UInt8]
+  private var windowStart: Int
 
   struct Element {
     let tag: Tag
@@ -78,7 +80,7 @@ struct HeaderReader: ~Copyable {
     let isUnknown: Bool
   }
 
-  private static let windowSize = 8 * 1024
+  static let windowSize = 8 * 1024
   /// No value the index keeps is longer in earnest.
   private static let valueLimit = 4 * 1024
   private static let nestingLimit = 64
@@ -86,9 +88,14 @@ struct HeaderReader: ~Copyable {
   private static let itemEnd = Tag(0xFFFE, 0xE00D)
   private static let sequenceEnd = Tag(0xFFFE, 0xE0DD)
 
-  init(position: Int, end: Int, isExplicit: Bool, isBigEndian: Bool) {
+  /// - Parameter window: the bytes from `position` on, as far as they are known.
+  init(
+    position: Int, end: Int, isExplicit: Bool, isBigEndian: Bool, window: [UInt8] = []
+  ) {
     self.position = position
     self.end = end
+    self.window = window
+    windowStart = position
     self.isExplicit = isExplicit
     self.isBigEndian = isBigEndian
   }
@@ -165,13 +172,7 @@ struct HeaderReader: ~Copyable {
   ) throws(ObjectHeaderError) -> Element {
     try need(file, 8)
     let at = position - windowStart
-    func number(_ offset: Int, _ size: Int) -> Int {
-      (0..<size).reduce(0) {
-        $0 << 8 | Int(window[at + offset + (isBigEndian ? $1 : size - 1 - $1)])
-      }
-    }
-    let tag = Tag(
-      UInt16(truncatingIfNeeded: number(0, 2)), UInt16(truncatingIfNeeded: number(2, 2)))
+    let tag = Tag(short(at, isBigEndian), short(at + 2, isBigEndian))
     position += 8
     var length: Int
     var isUnknown = false
@@ -179,7 +180,7 @@ struct HeaderReader: ~Copyable {
       let first = window[at + 4]
       let second = window[at + 5]
       let isLong: Bool
-      if let vr = VR(rawValue: String(decoding: [first, second], as: UTF8.self)) {
+      if let vr = VR(first, second) {
         isLong = vr.hasLongLength
         isUnknown = vr == .UN
       } else {
@@ -189,19 +190,26 @@ struct HeaderReader: ~Copyable {
       if isLong {
         position -= 8
         try need(file, 12)
-        let at = position - windowStart
-        length = (0..<4).reduce(0) {
-          $0 << 8 | Int(window[at + 8 + (isBigEndian ? $1 : 3 - $1)])
-        }
+        length = long(position - windowStart + 8, isBigEndian)
         position += 12
       } else {
-        length = number(6, 2)
+        length = Int(short(at + 6, isBigEndian))
       }
     } else {
-      length = number(4, 4)
+      length = long(at + 4, isBigEndian)
     }
     return Element(
       tag: tag, length: length == 0xFFFF_FFFF ? nil : length, isUnknown: isUnknown)
+  }
+
+  private func short(_ at: Int, _ isBigEndian: Bool) -> UInt16 {
+    let (first, second) = (UInt16(window[at]), UInt16(window[at + 1]))
+    return isBigEndian ? first << 8 | second : second << 8 | first
+  }
+
+  private func long(_ at: Int, _ isBigEndian: Bool) -> Int {
+    let (first, second) = (Int(short(at, isBigEndian)), Int(short(at + 2, isBigEndian)))
+    return isBigEndian ? first << 16 | second : second << 16 | first
   }
 
   /// Has the next bytes in the window.

@@ -13,6 +13,10 @@ final class ObjectSink: StoreSink {
   /// Waits for the first bytes of the data set, to be written with them.
   private var header: [UInt8]
   private let headerSize: Int
+  /// Whether the header in the file already has the length of the data set.
+  private var isLengthWritten = false
+  /// The beginning of the data set, for the index: nothing has to be read again.
+  private var beginning: [UInt8] = []
   private var received = 0
   private var nextSpaceCheck = ObjectSink.spaceCheckInterval
 
@@ -39,20 +43,39 @@ final class ObjectSink: StoreSink {
   }
 
   func write(_ fragments: DataFragments) throws(ServiceFailure) {
+    if beginning.count < HeaderReader.windowSize { keepBeginning(fragments.vectors) }
+    received += fragments.byteCount
     do throws(SystemError) {
       if header.isEmpty {
         try file.writeAll(fragments.vectors)
       } else {
+        if fragments.isLast { completeHeader() }
         try writeHeader(with: fragments.vectors)
       }
     } catch {
       throw Self.failure(error, archive)
     }
-    received += fragments.byteCount
     if received >= nextSpaceCheck {
       nextSpaceCheck = received + Self.spaceCheckInterval
       try archive.checkSpace()
     }
+  }
+
+  private func keepBeginning(_ vectors: UnsafeMutableBufferPointer<iovec>) {
+    for vector in vectors {
+      let missing = HeaderReader.windowSize - beginning.count
+      guard missing > 0 else { return }
+      beginning.append(
+        contentsOf: UnsafeRawBufferPointer(
+          start: vector.iov_base, count: min(missing, vector.iov_len)))
+    }
+  }
+
+  /// The whole data set is known before anything of it is written.
+  private func completeHeader() {
+    header.replaceSubrange(
+      (headerSize - 8)..., with: ArchiveFileHeader.encodedLength(received))
+    isLengthWritten = true
   }
 
   private func writeHeader(
@@ -84,7 +107,9 @@ final class ObjectSink: StoreSink {
     defer { if !isPlaced { unlink(path) } }
     do throws(SystemError) {
       if !header.isEmpty { try writeHeader(with: UnsafeMutableBufferPointer(start: nil, count: 0)) }
-      try file.write(ArchiveFileHeader.encodedLength(received), at: headerSize - 8)
+      if !isLengthWritten {
+        try file.write(ArchiveFileHeader.encodedLength(received), at: headerSize - 8)
+      }
     } catch {
       throw Self.failure(error, archive)
     }
@@ -116,7 +141,7 @@ final class ObjectSink: StoreSink {
     let header: ObjectHeader
     do throws(ObjectHeaderError) {
       header = try ObjectHeader.scan(
-        file, from: headerSize, length: received, request.transferSyntax)
+        file, from: headerSize, length: received, request.transferSyntax, beginning: beginning)
       guard header.sopInstance == request.sopInstance else {
         throw .differentInstance
       }

@@ -33,6 +33,9 @@ let package = Package(
     .target(name: "TLS", dependencies: ["Platform", "CCurl"], swiftSettings: strict),
     .target(
       name: "HTTP", dependencies: ["Platform", "JSON", "TLS", "CCurl"], swiftSettings: strict),
+    .target(
+      name: "DICOMweb", dependencies: ["DICOM", "HTTP", "JSON", "Platform"],
+      swiftSettings: strict),
     .target(name: "HL7", dependencies: ["Platform"], swiftSettings: strict),
     .target(name: "Varlink", dependencies: ["Platform", "JSON"], swiftSettings: strict),
 
@@ -40,7 +43,8 @@ let package = Package(
     .target(
       name: "SyncCore",
       dependencies: [
-        "Platform", "CLinux", "JSON", "SQLite", "TOML", "DICOM", "HL7", "TLS", "HTTP", "Varlink",
+        "Platform", "CLinux", "JSON", "SQLite", "TOML", "DICOM", "DICOMweb", "HL7", "TLS", "HTTP",
+        "Varlink",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -92,6 +96,10 @@ let package = Package(
       name: "HTTPTests", dependencies: ["HTTP", "TLS", "JSON", "TestSupport", "Platform"],
       swiftSettings: strict),
     .testTarget(
+      name: "DICOMwebTests",
+      dependencies: ["DICOMweb", "DICOM", "HTTP", "JSON", "TLS", "TestSupport", "Platform"],
+      swiftSettings: strict),
+    .testTarget(
       name: "HL7Tests", dependencies: ["HL7", "TLS", "TestSupport", "Platform"],
       swiftSettings: strict),
     .testTarget(
@@ -112,8 +120,8 @@ let package = Package(
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
-        "SyncCore", "DICOM", "HL7", "HTTP", "Varlink", "JSON", "Platform", "Training",
-        "TestSupport",
+        "SyncCore", "DICOM", "DICOMweb", "HL7", "HTTP", "TLS", "Varlink", "JSON", "Platform",
+        "Training", "TestSupport",
       ],
       swiftSettings: strict),
   ]

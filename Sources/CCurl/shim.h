@@ -40,6 +40,14 @@ static inline void ccurl_set_body_sink(CURL *handle, ccurl_sink sink, void *cont
   (curl_easy_setopt)(handle, CURLOPT_WRITEDATA, context);
 }
 
+/// Where the body of a POST comes from (CURLOPT_READFUNCTION), and its length in bytes.
+static inline void ccurl_set_upload(CURL *handle, curl_off_t length, ccurl_sink source,
+                                    void *context) {
+  (curl_easy_setopt)(handle, CURLOPT_POSTFIELDSIZE_LARGE, length);
+  (curl_easy_setopt)(handle, CURLOPT_READFUNCTION, source);
+  (curl_easy_setopt)(handle, CURLOPT_READDATA, context);
+}
+
 static inline long ccurl_response_status(CURL *handle) {
   long found = 0;
   (curl_easy_getinfo)(handle, CURLINFO_RESPONSE_CODE, &found);

@@ -94,14 +94,58 @@ public final class HTTPService: Sendable {
         response = try session.perform(request, deadline: deadline)
       }
       note(response)
-      if (300..<400).contains(response.status), response.status != 304 {
-        let target = response["location"].flatMap { HTTPURL($0)?.origin } ?? "elsewhere"
-        throw HTTPFailure(
-          .unusable,
-          "\(base.origin): it points to \(target) (\(response.status)); redirects are not "
-            + "followed: configure the address it means")
-      }
+      try refuseRedirect(response)
       return response
+    } catch {
+      noteFailure(error)
+      throw error
+    }
+  }
+
+  /// Asks with streams for bodies (see ``HTTPExchange``), and waits for the answer's head, which may
+  /// have any status but that of a redirect. What is left of the answer is for the caller to read.
+  /// - Parameters:
+  ///   - contentType: of the request's body.
+  ///   - uploadLength: of the request's body, where it has one.
+  ///   - idle: how long nothing may move.
+  ///   - write: hands over the request's body; called anew where the server refuses the token, and
+  ///     to return early where ``HTTPExchange/write(_:)`` says that no more is wanted.
+  public func exchange(
+    _ method: String, _ path: String, headers: [(name: String, value: String)] = [],
+    contentType: String = "", uploadLength: Int? = nil, idle: Duration, stop: Gate? = nil,
+    write: ((HTTPExchange) throws(HTTPFailure) -> Void)? = nil
+  ) throws(HTTPFailure) -> (head: HTTPResponse, exchange: HTTPExchange) {
+    try admit()
+    do throws(HTTPFailure) {
+      var request = HTTPRequest(method, base.description + path)
+      request.contentType = contentType
+      func begin(_ token: String?) throws(HTTPFailure) -> (HTTPResponse, HTTPExchange) {
+        request.headers = headers + Self.authorization(token)
+        let exchange = try session.exchange(
+          request, uploadLength: uploadLength, idle: idle, stop: stop)
+        if let write {
+          try write(exchange)
+          try exchange.finishWriting()
+        }
+        return (try exchange.head(), exchange)
+      }
+      var token = try tokens.token(deadline: .after(idle))
+      var (head, exchange) = try begin(token)
+      if head.status == 401, let refused = token, tokens.refused(refused) {
+        exchange.cancel()
+        token = try tokens.token(deadline: .after(idle))
+        (head, exchange) = try begin(token)
+      }
+      note(head)
+      try refuseRedirect(head)
+      // What the connection was is known at its end, and that a body was cut as well.
+      exchange.observeEnd { [weak self] result in
+        switch result {
+        case .success(let response): self?.noteConnection(response)
+        case .failure(let failure): self?.noteFailure(failure)
+        }
+      }
+      return (head, exchange)
     } catch {
       noteFailure(error)
       throw error
@@ -110,6 +154,15 @@ public final class HTTPService: Sendable {
 
   private static func authorization(_ token: String?) -> [(name: String, value: String)] {
     token.map { [("Authorization", "Bearer \($0)")] } ?? []
+  }
+
+  private func refuseRedirect(_ response: HTTPResponse) throws(HTTPFailure) {
+    guard (300..<400).contains(response.status), response.status != 304 else { return }
+    let target = response["location"].flatMap { HTTPURL($0)?.origin } ?? "elsewhere"
+    throw HTTPFailure(
+      .unusable,
+      "\(base.origin): it points to \(target) (\(response.status)); redirects are not "
+        + "followed: configure the address it means")
   }
 
   private func admit() throws(HTTPFailure) {
@@ -125,13 +178,19 @@ public final class HTTPService: Sendable {
     if let refusal { throw HTTPFailure(.leftAlone, "\(base.origin): \(refusal)") }
   }
 
-  private func note(_ response: HTTPResponse) {
-    let chance = jitter()
+  private func noteConnection(_ response: HTTPResponse) {
     state.withLock { state in
       if response.version > 0 { state.version = response.version }
       if let pem = response.peerCertificate, let dates = CertificateDates(pem: pem.utf8) {
         state.peerUntil = dates.notAfter
       }
+    }
+  }
+
+  private func note(_ response: HTTPResponse) {
+    noteConnection(response)
+    let chance = jitter()
+    state.withLock { state in
       let now = MonotonicTime.now
       switch response.status {
       case 429, 503:

@@ -47,6 +47,46 @@ public final class HTTPSession: Sendable {
   public func perform(
     _ request: HTTPRequest, deadline: Deadline
   ) throws(HTTPFailure) -> HTTPResponse {
+    let transfer = HTTPTransfer(request, origin: try check(request), deadline: deadline)
+    try add(transfer)
+    // The session's thread ends every transfer at its deadline; the rest is for a lost thread.
+    let longest = deadline.time.map { Deadline.at($0 + .seconds(5)) } ?? .never
+    guard let result = transfer.outcome.wait(until: longest, { $0 }) else {
+      throw HTTPFailure(.timeout, "\(transfer.origin): no answer in time")
+    }
+    return try result.get()
+  }
+
+  /// Begins a request whose bodies are streams.
+  /// - Parameters:
+  ///   - uploadLength: the bytes of the body that follows, by ``HTTPExchange/write(_:)``; nil where
+  ///     the request has none.
+  ///   - idle: how long nothing may move.
+  ///   - stop: once it is open, whoever waits for the exchange gives up.
+  public func exchange(
+    _ request: HTTPRequest, uploadLength: Int? = nil, idle: Duration, stop: Gate? = nil
+  ) throws(HTTPFailure) -> HTTPExchange {
+    let pipe = HTTPPipe()
+    // Its turn has to come within that time as well.
+    let transfer = HTTPTransfer(request, origin: try check(request), deadline: .after(idle))
+    transfer.pipe = pipe
+    transfer.uploadLength = uploadLength
+    try add(transfer)
+    return HTTPExchange(transfer, pipe, self, idle: idle, stop: stop)
+  }
+
+  /// Has the session's thread look at a transfer again: it goes on, or has been given up.
+  func nudge(_ transfer: HTTPTransfer) { mailbox.nudge(transfer) }
+
+  private func add(_ transfer: HTTPTransfer) throws(HTTPFailure) {
+    guard mailbox.add(transfer) else {
+      throw HTTPFailure(.notTried, "\(transfer.origin): libcurl does not start")
+    }
+  }
+
+  /// Whether a request may be sent at all.
+  /// - Returns: the server's origin, for messages.
+  private func check(_ request: HTTPRequest) throws(HTTPFailure) -> String {
     guard let url = HTTPURL(Self.withoutQuery(request.url)) else {
       throw HTTPFailure(
         .notTried, "not an address that can be asked: it has to be https://host/...")
@@ -57,16 +97,7 @@ public final class HTTPSession: Sendable {
     if let missing = settings.tls.unreadableFile {
       throw HTTPFailure(.notTried, "\(url.origin): \(missing)")
     }
-    let transfer = HTTPTransfer(request, origin: url.origin, deadline: deadline)
-    guard mailbox.add(transfer) else {
-      throw HTTPFailure(.notTried, "\(url.origin): libcurl does not start")
-    }
-    // The session's thread ends every transfer at its deadline; the rest is for a lost thread.
-    let longest = deadline.time.map { Deadline.at($0 + .seconds(5)) } ?? .never
-    guard let result = transfer.outcome.wait(until: longest, { $0 }) else {
-      throw HTTPFailure(.timeout, "\(url.origin): no answer in time")
-    }
-    return try result.get()
+    return url.origin
   }
 
   private static func withoutQuery(_ url: String) -> String {
@@ -78,6 +109,8 @@ public final class HTTPSession: Sendable {
 final class Mailbox: Sendable {
   private struct State {
     var waiting: [HTTPTransfer] = []
+    /// Streams to look at again.
+    var nudged: [HTTPTransfer] = []
     var isStopped = false
     /// libcurl's; its wake-up is the one call that any thread may make.
     var multi: UnsafeMutableRawPointer?
@@ -93,6 +126,21 @@ final class Mailbox: Sendable {
       guarded.state.waiting.append(transfer)
       if let multi = guarded.state.multi { curl_multi_wakeup(multi) }
       return true
+    }
+  }
+
+  func nudge(_ transfer: HTTPTransfer) {
+    guarded.withLock { guarded in
+      guarded.state.nudged.append(transfer)
+      if let multi = guarded.state.multi { curl_multi_wakeup(multi) }
+    }
+  }
+
+  func takeNudged() -> [HTTPTransfer] {
+    guarded.withLock { guarded in
+      let taken = guarded.state.nudged
+      guarded.state.nudged = []
+      return taken
     }
   }
 
@@ -127,10 +175,19 @@ final class HTTPTransfer: @unchecked Sendable {
 
   var settings = HTTPSession.Settings()
   var status = 0
+  /// As the status line tells it.
+  private var version = 0
+  private static let versions = ["HTTP/1.0": 10, "HTTP/1.1": 11, "HTTP/2": 20, "HTTP/3": 30]
   var headers: [(name: String, value: String)] = []
   private var headerBytes = 0
   var body: [UInt8] = []
   var received = 0
+  /// Of an ``HTTPExchange``: where its bodies go and come from. Set before it is handed over.
+  var pipe: HTTPPipe?
+  var uploadLength: Int?
+  /// libcurl's, while it is under way.
+  var handle: UnsafeMutableRawPointer?
+  private var isHeadWhole = false
   /// Why it was ended from our side.
   var refusal: String?
   var headerList: UnsafeMutablePointer<curl_slist>?
@@ -151,12 +208,22 @@ final class HTTPTransfer: @unchecked Sendable {
 
   /// One line of the answer's head. False ends the transfer.
   func takeHeader(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    // What follows the body says nothing that is used.
+    if isHeadWhole { return true }
+    if let pipe, status >= 200, bytes.count <= 2 {
+      isHeadWhole = true
+      var head = HTTPResponse(status: status, headers: headers)
+      head.version = version
+      pipe.takeHead(head)
+      return true
+    }
     if bytes.starts(with: "HTTP/".utf8) {
       // A new head: that of the proxy, or of an interim answer, came before.
       headers = []
       headerBytes = 0
       let parts = String(decoding: bytes, as: UTF8.self).split(separator: " ")
       status = parts.count > 1 ? Int(parts[1].prefix(3)) ?? 0 : 0
+      version = Self.versions[String(parts.first ?? "")] ?? 0
       return true
     }
     headerBytes += bytes.count
@@ -202,7 +269,27 @@ final class HTTPTransfer: @unchecked Sendable {
     return true
   }
 
+  /// A piece of the body: how many bytes of it were taken, as libcurl wants to be told.
+  func take(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard let pipe else { return takeBody(bytes) ? bytes.count : 0 }
+    switch pipe.take(bytes) {
+    case .taken: return bytes.count
+    case .full: return Int(CURL_WRITEFUNC_PAUSE)
+    case .cancelled: return 0
+    }
+  }
+
+  /// The next piece of the request's body, as libcurl wants it.
+  func give(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+    switch pipe?.give(into: buffer) {
+    case .bytes(let count)?: return count
+    case .nothingYet?: return Int(CURL_READFUNC_PAUSE)
+    case .cancelled?, nil: return Int(CURL_READFUNC_ABORT)
+    }
+  }
+
   func end(_ result: Result<HTTPResponse, HTTPFailure>) {
+    pipe?.end(result)
     outcome.update { if $0 == nil { $0 = result } }
   }
 }

@@ -46,6 +46,7 @@ final class HTTPWorker {
         continue
       }
       startWaiting()
+      for transfer in mailbox.takeNudged() { goOn(with: transfer) }
       var count: Int32 = 0
       curl_multi_perform(multi, &count)
       finishEnded()
@@ -88,6 +89,7 @@ final class HTTPWorker {
     for (handle, transfer) in running {
       curl_multi_remove_handle(multi, handle)
       curl_easy_cleanup(handle)
+      transfer.handle = nil
       transfer.end(.failure(HTTPFailure(.broken, "\(transfer.origin): the session has ended")))
     }
     running = [:]
@@ -114,7 +116,27 @@ final class HTTPWorker {
     waiting = left
   }
 
+  /// A stream for which there is room again, or something to send; or that has been given up.
+  private func goOn(with transfer: HTTPTransfer) {
+    guard transfer.pipe?.isCancelled == true else {
+      if let handle = transfer.handle { curl_easy_pause(handle, CURLPAUSE_CONT) }
+      return
+    }
+    if let handle = transfer.handle {
+      curl_multi_remove_handle(multi, handle)
+      running[handle] = nil
+      transfer.handle = nil
+      curl_easy_cleanup(handle)
+    }
+    waiting.removeAll { $0 === transfer }
+    transfer.end(.failure(HTTPFailure(.broken, "\(transfer.origin): given up")))
+  }
+
   private func start(_ transfer: HTTPTransfer) {
+    if transfer.pipe?.isCancelled == true {
+      transfer.end(.failure(HTTPFailure(.notTried, "\(transfer.origin): given up")))
+      return
+    }
     guard let handle = idle.popLast() ?? curl_easy_init() else {
       transfer.end(
         .failure(HTTPFailure(.notTried, "\(transfer.origin): libcurl has no room for a request")))
@@ -123,9 +145,12 @@ final class HTTPWorker {
     curl_easy_reset(handle)
     configure(handle, transfer)
     running[handle] = transfer
+    transfer.handle = handle
+    transfer.pipe?.noteProgress()
     let code = curl_multi_add_handle(multi, handle)
     if code != CURLM_OK {
       running[handle] = nil
+      transfer.handle = nil
       curl_easy_cleanup(handle)
       transfer.end(
         .failure(
@@ -146,19 +171,21 @@ final class HTTPWorker {
     set(CURLOPT_NOSIGNAL, 1)
     set(CURLOPT_NETRC, Int(CURL_NETRC_IGNORED.rawValue))
     set(CURLOPT_PROXY, settings.proxy ?? "")
-    set(CURLOPT_ACCEPT_ENCODING, "")
+    // What is paused in the middle of unpacking would be unpacked into memory.
+    if transfer.pipe == nil { set(CURLOPT_ACCEPT_ENCODING, "") }
+    set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
     set(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS)
     // Rather a stream of a connection that is being made than another connection.
     set(CURLOPT_PIPEWAIT, 1)
     set(CURLOPT_TCP_KEEPALIVE, 1)
-    set(CURLOPT_BUFFERSIZE, 32 << 10)
+    set(CURLOPT_BUFFERSIZE, transfer.pipe == nil ? 32 << 10 : 256 << 10)
     set(CURLOPT_SSL_VERIFYPEER, 1)
     set(CURLOPT_SSL_VERIFYHOST, 2)
     set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
     set(CURLOPT_CERTINFO, 1)
     set(
       CURLOPT_CONNECTTIMEOUT_MS, max(1, Int(settings.connectTimeout.wholeNanoseconds / 1_000_000)))
-    if transfer.deadline.time != nil {
+    if transfer.deadline.time != nil, transfer.pipe == nil {
       set(CURLOPT_TIMEOUT_MS, max(1, Int(transfer.deadline.pollMilliseconds)))
     }
     let tls = settings.tls
@@ -186,14 +213,26 @@ final class HTTPWorker {
     }
     // Bodies are small: not worth a round trip of asking first.
     list = curl_slist_append(list, "Expect:")
-    if request.body != nil { add("Content-Type", request.contentType) }
+    if request.body != nil || transfer.uploadLength != nil {
+      add("Content-Type", request.contentType)
+    }
     for header in request.headers { add(header.name, header.value) }
     transfer.headerList = list
     _ = ccurl_set_pointer(handle, CURLOPT_HTTPHEADER, list)
   }
 
   private func setBody(_ handle: UnsafeMutableRawPointer, _ transfer: HTTPTransfer) {
-    if let body = transfer.request.body {
+    if let length = transfer.uploadLength {
+      _ = ccurl_set_long(handle, CURLOPT_POST, 1)
+      ccurl_set_upload(
+        handle, curl_off_t(length),
+        { bytes, size, count, context in
+          let transfer = Unmanaged<HTTPTransfer>.fromOpaque(context!).takeUnretainedValue()
+          return transfer.give(
+            into: UnsafeMutableRawBufferPointer(start: bytes, count: size * count))
+        }, Unmanaged.passUnretained(transfer).toOpaque())
+      _ = ccurl_set_long(handle, CURLOPT_UPLOAD_BUFFERSIZE, 256 << 10)
+    } else if let body = transfer.request.body {
       body.withUnsafeBytes { bytes in
         _ = ccurl_set_long(handle, CURLOPT_POSTFIELDSIZE, bytes.count)
         _ = ccurl_set_pointer(
@@ -213,7 +252,7 @@ final class HTTPWorker {
       { bytes, size, count, context in
         let transfer = Unmanaged<HTTPTransfer>.fromOpaque(context!).takeUnretainedValue()
         let piece = UnsafeRawBufferPointer(start: bytes, count: size * count)
-        return transfer.takeBody(piece) ? size * count : 0
+        return transfer.take(piece)
       }, context)
     ccurl_set_header_sink(
       handle,
@@ -229,6 +268,7 @@ final class HTTPWorker {
     while let handle = ccurl_multi_next_ended(multi, &code) {
       curl_multi_remove_handle(multi, handle)
       guard let transfer = running.removeValue(forKey: handle) else { continue }
+      transfer.handle = nil
       let result = result(of: transfer, handle, code)
       if idle.count < settings.parallel { idle.append(handle) } else { curl_easy_cleanup(handle) }
       transfer.end(result)

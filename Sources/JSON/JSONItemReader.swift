@@ -1,5 +1,6 @@
 /// Reads one JSON object of any length whose bulk is an array of small values, as pages of HTTP
-/// interfaces are, while its bytes arrive: the elements one at a time, then the other members.
+/// interfaces are, while its bytes arrive: the elements one at a time, then the other members. Or a
+/// text that is such an array itself, as answers of DICOMweb are.
 ///
 /// ```swift
 /// var reader = JSONItemReader(array: "items")
@@ -21,7 +22,8 @@ public struct JSONItemReader {
     case end
   }
 
-  private let name: String
+  /// Nil: the text is the array.
+  private let name: String?
   private let limits: JSONLimits
   /// The longest element, and the longest member beside the array, in bytes.
   private let longest: Int
@@ -40,9 +42,9 @@ public struct JSONItemReader {
   public private(set) var items = 0
 
   /// - Parameters:
-  ///   - array: the member whose elements are handed out.
+  ///   - array: the member whose elements are handed out; nil where the text itself is the array.
   ///   - longest: of an element, and of all members beside the array, in bytes.
-  public init(array: String, longest: Int = 256 << 10, limits: JSONLimits = JSONLimits()) {
+  public init(array: String?, longest: Int = 256 << 10, limits: JSONLimits = JSONLimits()) {
     name = array
     self.longest = longest
     self.limits = limits
@@ -87,21 +89,25 @@ public struct JSONItemReader {
   /// A byte between values.
   private mutating func step(_ byte: UInt8, _ index: inout Int) throws(JSONError) {
     switch (place, byte) {
-    case (.start, UInt8(ascii: "{")): place = .keyOrEnd
+    case (.start, UInt8(ascii: "{")) where name != nil: place = .keyOrEnd
+    case (.start, UInt8(ascii: "[")) where name == nil:
+      hasArray = true
+      place = .itemOrEnd
     case (.keyOrEnd, UInt8(ascii: "}")), (.afterMember, UInt8(ascii: "}")): place = .end
     case (.keyOrEnd, UInt8(ascii: "\"")), (.key, UInt8(ascii: "\"")): begin(byte, .inKey)
     case (.colon, UInt8(ascii: ":")): place = .value
     case (.value, UInt8(ascii: "[")) where key == name:
-      guard !hasArray, members[name] == nil else { throw fault(.duplicateKey) }
+      guard !hasArray, members[key] == nil else { throw fault(.duplicateKey) }
       hasArray = true
       place = .itemOrEnd
     case (.afterMember, UInt8(ascii: ",")): place = .key
-    case (.itemOrEnd, UInt8(ascii: "]")), (.afterItem, UInt8(ascii: "]")): place = .afterMember
+    case (.itemOrEnd, UInt8(ascii: "]")), (.afterItem, UInt8(ascii: "]")):
+      place = name == nil ? .end : .afterMember
     case (.afterItem, UInt8(ascii: ",")): place = .item
     case (.value, _), (.item, _), (.itemOrEnd, _):
       guard Self.canBegin(byte) else { throw fault(byte, "a value") }
       begin(byte, place == .value ? .inValue : .inItem)
-    case (.start, _): throw fault(byte, "an object")
+    case (.start, _): throw fault(byte, name == nil ? "an array" : "an object")
     case (.keyOrEnd, _): throw fault(byte, "a key in quotes or '}'")
     case (.key, _): throw fault(byte, "a key in quotes")
     case (.colon, _): throw fault(byte, "':'")

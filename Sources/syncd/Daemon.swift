@@ -180,7 +180,7 @@ final class Daemon: Sendable {
   private func surroundings(_ configuration: Configuration) -> DispatchSurroundings {
     DispatchSurroundings(
       configuration, archive: archive,
-      sources: engineSurroundings(configuration).sources,
+      sources: engineSurroundings(configuration).sources, services: services.withLock { $0 },
       disclosures: accessLog)
   }
 
@@ -363,10 +363,11 @@ final class Daemon: Sendable {
       }
     }
     let destination: @Sendable (String) -> PeerAddress? = { title in
-      configuration.peers.first { $0.aeTitle == title }.map {
+      configuration.peers.first { $0.kind == .dimse && $0.aeTitle == title }.map {
         var address = $0.address(from: configuration)
         address.callingAE = settings.aeTitle
         return address
+
       }
     }
     let observe: @Sendable (ServerEvent) -> Void = { Self.report($0, log) }

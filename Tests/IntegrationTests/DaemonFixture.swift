@@ -27,6 +27,17 @@ final class DaemonFixture: Sendable {
   func configure(
     peer: ApplicationEntityAddress, extra: String = "", peerKeys: String = ""
   ) throws {
+    try configure(
+      peer: """
+        ae_title = "\(peer.aeTitle)"
+        host = "127.0.0.1"
+        port = \(peer.port)
+        \(peerKeys)
+        """, extra: extra)
+  }
+
+  /// - Parameter peer: the lines of the peer's table that tell how it is reached.
+  func configure(peer: String, extra: String = "") throws {
     _ = try directory.write(
       """
       [daemon]
@@ -47,10 +58,8 @@ final class DaemonFixture: Sendable {
       \(extra)
       [[peer]]
       name = "sectra"
-      ae_title = "\(peer.aeTitle)"
-      host = "127.0.0.1"
-      port = \(peer.port)
-      \(peerKeys)
+THEIRS
+
       [[list]]
       id = "tmc"
       flag = "sectra-samverkan-tmc"

@@ -1,4 +1,5 @@
 @testable import DICOM
+@testable import DICOMweb
 @testable import HL7
 @testable import JSON
 @testable import SyncCore
@@ -51,6 +52,114 @@ nonisolated(unsafe) let targets: [String: FuzzTarget] = [
       promise(
         array.map { $0.serialized() } == items.map { $0.serialized() }, "other items were read")
     }
+  },
+
+  // A text that is an array itself: elements are those of the whole text's.
+  "json-array": { input in
+    guard let first = input.first else { return }
+    let text = Array(input.dropFirst())
+    var reader = JSONItemReader(array: nil, longest: 4096)
+    var items: [JSONValue] = []
+    var isRight = true
+    var index = 0
+    while index < text.count, isRight {
+      let end = min(index + Int(first) + 1, text.count)
+      text[index..<end].withUnsafeBytes { piece in
+        do throws(JSONError) {
+          try reader.feed(piece) { items.append($0) }
+        } catch {
+          isRight = false
+        }
+      }
+      index = end
+    }
+    isRight = isRight && (try? reader.finish()) != nil
+    guard text.count < 4096 else { return }
+    let whole = (try? JSONValue.parse(text))?.arrayValue
+    promise(isRight == (whole != nil), "what is an array was not read, or the other way round")
+    guard isRight else { return }
+    promise(
+      whole?.map { $0.serialized() } == items.map { $0.serialized() }, "other items were read")
+    for item in items {
+      guard let match = DICOMJSON(item) else { continue }
+      _ = match.uid(.sopInstanceUID)
+      _ = match.string(.accessionNumber)
+      _ = match.integer(.failureReason)
+      _ = match.personName(.patientName)
+      _ = match.items(.failedSOPSequence).map { $0.uid(.referencedSOPInstanceUID) }
+    }
+  },
+
+  // A body in pieces, the first byte says of which size, comes to the same as the whole of it.
+  "multipart": { input in
+    guard let first = input.first else { return }
+    let text = Array(input.dropFirst())
+    func read(_ size: Int) -> (parts: [[UInt8]], whole: Int, error: MultipartError?) {
+      var parts: [[UInt8]] = []
+      var whole = 0
+      do throws(MultipartError) {
+        var parser = try MultipartParser(boundary: "b")
+        var index = 0
+        while index < text.count {
+          let end = min(index + size, text.count)
+          let piece = Array(text[index..<end])
+          try piece.borrowed { (bytes) throws(MultipartError) in
+            var rest = bytes
+            while let event = try parser.next(&rest) {
+              switch event {
+              case .partBegan(let headers):
+                _ = headers.contentType
+                parts.append([])
+              case .bytes(let bytes): parts[parts.count - 1] += bytes
+              case .partEnded: whole += 1
+              case .closed: break
+              }
+            }
+          }
+          index = end
+        }
+        try parser.finish()
+        return (parts, whole, nil)
+      } catch {
+        return (parts, whole, error)
+      }
+    }
+    let once = read(text.count + 1)
+    let often = read(Int(first) + 1)
+    promise(once.parts == often.parts, "other bytes in pieces")
+    promise(once.whole == often.whole && once.error == often.error, "another end in pieces")
+    promise(once.error != nil || once.whole == once.parts.count, "an end in the middle of a part")
+    promise(once.parts.reduce(0) { $0 + $1.count } <= text.count, "more bytes than there were")
+    _ = MediaType(String(decoding: text.prefix(200), as: UTF8.self))
+  },
+
+  // An object's head in pieces: what is left of it is its data set.
+  "object-head": { input in
+    guard let first = input.first else { return }
+    let text = Array(input.dropFirst())
+    var head = ObjectHead()
+    var found: (header: FileHeader, dataSet: ArraySlice<UInt8>)?
+    var index = 0
+    do {
+      while index < text.count, found == nil {
+        let end = min(index + Int(first) * 8 + 1, text.count)
+        let piece = Array(text[index..<end])
+        var left = 0
+        found = try piece.borrowed { (bytes) throws(DataSetError) in
+          var rest = bytes
+          defer { left = rest.count }
+          return try head.take(&rest)
+        }
+        promise(found != nil || left == 0, "input was left without a header")
+        index = end - left
+      }
+      if found == nil { found = try head.finish() }
+    } catch { return }
+    guard let found else { return }
+    promise(
+      found.header.dataSetOffset + found.dataSet.count == index, "bytes of the data set are lost")
+    promise(
+      found.dataSet.elementsEqual(text[found.header.dataSetOffset..<index]), "other bytes")
   },
 
   // The stream in pieces, as a socket gives it: the first byte says of which size.

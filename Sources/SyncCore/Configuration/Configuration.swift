@@ -129,7 +129,13 @@ public struct Configuration: Hashable, Sendable {
 
   public struct Peer: Hashable, Sendable {
     public enum Level: String, CaseIterable, Sendable { case image, series, study }
+    /// How it is reached: C-FIND and C-MOVE, or QIDO-RS, WADO-RS and STOW-RS.
+    public enum Kind: String, CaseIterable, Sendable { case dimse, dicomweb }
     public var name: String
+    public var kind = Kind.dimse
+    /// With `dicomweb`: the name of the ``Server`` whose url is where its paths begin. What follows of
+    /// titles, hosts and ports is for `dimse`.
+    public var server: String?
     public var aeTitle: String
     public var host: String
     public var port: Int
@@ -148,6 +154,13 @@ public struct Configuration: Hashable, Sendable {
       self.aeTitle = aeTitle
       self.host = host
       self.port = port
+    }
+
+    /// One that is reached over DICOMweb.
+    public init(name: String, server: String) {
+      self.init(name: name, aeTitle: "", host: "", port: 0)
+      kind = .dicomweb
+      self.server = server
     }
   }
 

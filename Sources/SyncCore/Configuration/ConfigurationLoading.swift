@@ -205,6 +205,17 @@ extension Configuration {
       let name = table.requiredString(
         "name", "the peer's name, as lists refer to it",
         check: Check.name)
+      if peers.contains(where: { $0.name == name }), !name.isEmpty {
+        table.fault("name", "the peer \(name) is defined twice")
+      }
+      if table.choice("kind", Peer.Kind.dimse) == .dicomweb {
+        peers.append(readWebPeer(table, name))
+        table.finish()
+        continue
+      }
+      if table.has("server") {
+        table.refuse("server", "is for kind = \"dicomweb\" only: a DIMSE peer has host and port")
+      }
       let tls = CertificateFiles.switched(table)
       var peer = Peer(
         name: name,
@@ -224,9 +235,6 @@ extension Configuration {
         "response_timeout", peer.responseTimeout, .milliseconds(100)...hour)
       peer.moveIdleTimeout = table.duration(
         "move_idle_timeout", peer.moveIdleTimeout, .milliseconds(100)...(hour * 24))
-      if peers.contains(where: { $0.name == name }), !name.isEmpty {
-        table.fault("name", "the peer \(name) is defined twice")
-      }
       if peer.port == archive.port, peer.aeTitle == archive.aeTitle, peer.host == archive.listen {
         table.fault("host", "is the archive itself: an examination cannot be fetched from there")
       }
@@ -318,13 +326,8 @@ extension Configuration {
         Check.aeTitle(text)
           ?? (text.contains { $0 == "*" || $0 == "?" } ? "an AE title without * and ?" : nil)
       })
-    if !worklist.peer.isEmpty, !peers.contains(where: { $0.name == worklist.peer }) {
-      let known = peers.map(\.name).joined(separator: ", ")
-      table.fault(
-        "peer",
-        "found \(TOMLText.quoted(worklist.peer)), expected the name of a [[peer]]"
-          + (known.isEmpty ? "" : ": \(known)"))
-    }
+    checkPeer(
+      table, "peer", worklist.peer, is: .dimse, "worklists are asked for over DIMSE only")
     worklist.daysBack = table.optionalInteger("days_back", 0...36500)
     worklist.daysAhead = table.optionalInteger("days_ahead", 0...36500)
     worklist.careUnit = table.choice("care_unit", worklist.careUnit)

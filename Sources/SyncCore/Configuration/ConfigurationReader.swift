@@ -63,6 +63,12 @@ final class TableReader {
   /// Whether the file has the key, whatever its value.
   func has(_ key: String) -> Bool { table[key] != nil }
 
+  /// A key that has no place here, though it has one elsewhere.
+  func refuse(_ key: String, _ message: String) {
+    known.insert(key)
+    fault(key, message)
+  }
+
   private func take(_ key: String) -> TOMLItem? {
     known.insert(key)
     faults.noteKey(name(key))

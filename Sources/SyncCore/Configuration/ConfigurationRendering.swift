@@ -19,7 +19,9 @@ extension Configuration {
       text.line("label", .text(flag.label))
     }
     renderServers(&text)
-    for peer in peers { render(peer, &text) }
+    for peer in peers {
+      if peer.kind == .dicomweb { renderWeb(peer, &text) } else { render(peer, &text) }
+    }
     for list in lists { render(list, &text) }
     renderSending(&text)
     return text.result
@@ -95,6 +97,7 @@ extension Configuration {
   private func render(_ peer: Peer, _ text: inout TOMLText) {
     text.header("peer", isArray: true)
     text.line("name", .text(peer.name))
+    text.line("kind", .text(peer.kind.rawValue))
     text.line("ae_title", .text(peer.aeTitle))
     text.line("host", .text(peer.host))
     text.line("port", .number(peer.port))

@@ -117,6 +117,9 @@ extension Configuration {
     }
 
     public var name: String
+    /// The name of a ``Peer`` over DICOMweb that objects are sent to by STOW-RS; then titles, host,
+    /// port and transfer say nothing.
+    public var peer: String?
     public var aeTitle: String
     public var host: String
     public var port = 104

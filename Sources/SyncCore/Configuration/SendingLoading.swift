@@ -147,17 +147,25 @@ extension Configuration {
     for table in tables {
       let name = table.requiredString(
         "name", "the destination's name, as recipients refer to it", check: Check.name)
-      var destination = Destination(
-        name: name,
-        aeTitle: table.requiredString(
-          "ae_title", "the destination's AE title", check: Check.aeTitle),
-        host: table.requiredString(
-          "host", "the destination's host name or address", check: Check.host))
-      destination.tls = CertificateFiles.switched(table)
+      var destination =
+        table.has("peer")
+        ? readWebDestination(table, name)
+        : Destination(
+          name: name,
+          aeTitle: table.requiredString(
+            "ae_title", "the destination's AE title", check: Check.aeTitle),
+          host: table.requiredString(
+            "host", "the destination's host name or address", check: Check.host))
+      if destination.peer == nil { destination.tls = CertificateFiles.switched(table) }
       destination.port = table.integer("port", Self.standardPort(destination.tls), 1...65535)
+
       destination.callingAETitle = table.optionalString("calling_ae_title", check: Check.aeTitle)
       destination.transfer = table.choice("transfer", destination.transfer)
       destination.mover = readReference(table, "mover", "peer", peers.map(\.name))
+      if let mover = destination.mover {
+        checkPeer(
+          table, "mover", mover, is: .dimse, "it cannot be asked to send to somebody else (C-MOVE)")
+      }
       if destination.transfer == .move, table.table["mover"] == nil {
         table.fault("mover", "missing: with transfer = \"move\" the [[peer]] that sends")
       }

@@ -68,6 +68,10 @@ extension Configuration {
   private func render(_ destination: Destination, _ text: inout TOMLText) {
     text.header("destination", isArray: true)
     text.line("name", .text(destination.name))
+    if let peer = destination.peer {
+      text.line("peer", .text(peer))
+      return renderRest(of: destination, &text)
+    }
     text.line("ae_title", .text(destination.aeTitle))
     text.line("host", .text(destination.host))
     text.line("port", .number(destination.port))
@@ -78,10 +82,14 @@ extension Configuration {
     destination.tls?.render(&text)
     text.line("transfer", .text(destination.transfer.rawValue))
     if let mover = destination.mover { text.line("mover", .text(mover)) }
-    text.line("budget", .number(destination.budget))
     text.line("connect_timeout", .time(destination.connectTimeout))
     text.line("association_timeout", .time(destination.associationTimeout))
     text.line("response_timeout", .time(destination.responseTimeout))
+    renderRest(of: destination, &text)
+  }
+
+  private func renderRest(of destination: Destination, _ text: inout TOMLText) {
+    text.line("budget", .number(destination.budget))
     text.line("verify_by_query", .flag(destination.verifyByQuery))
     if let hl7 = destination.hl7 { text.line("hl7", .text(hl7)) }
     if let window = destination.window { text.line("window", .text(window.description)) }

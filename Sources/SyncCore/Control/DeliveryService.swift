@@ -85,7 +85,9 @@ public final class DeliveryService: Sendable {
     return DeliveryRendering.Context(
       label: { configuration.resolvedRecipient($0)?.label },
       clockOffset: dispatcher.snapshot.clockOffset, archiveTitle: facts.archiveTitle,
-      aeTitle: { name in configuration.destinations.first { $0.name == name }?.aeTitle },
+      aeTitle: { name in
+        configuration.destinations.first { $0.name == name && $0.peer == nil }?.aeTitle
+      },
       activity: { record, job in
         guard
           let interface = configuration.hl7Interfaces.first(where: {

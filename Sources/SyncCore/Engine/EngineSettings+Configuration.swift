@@ -42,6 +42,8 @@ extension EngineSurroundings {
     services: HTTPServices = HTTPServices(),
     peers: PeerRegister = PeerRegister(directory: nil)
   ) {
+    // What is fetched over DICOMweb goes into the archive from here; over DIMSE the peer sends it.
+    let storage = archive as? any StorageProvider
     var lists: [String: any CollaborationListSource] = [:]
     var turns: [String: PeerTurns] = [:]
     for peer in configuration.peers { turns[peer.name] = PeerTurns(peer.budget) }
@@ -61,9 +63,12 @@ extension EngineSurroundings {
     }
     var sources: [String: any ImageSource] = [:]
     for peer in configuration.peers {
-      sources[peer.name] = DIMSEPeer(
-        DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle),
-        register: peers)
+      sources[peer.name] =
+        DICOMwebSource(peer, configuration, services, storage: storage)
+        ?? DIMSEPeer(
+          DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle),
+          register: peers)
+
     }
     self.init(portal: portal, archive: archive, lists: lists, sources: sources)
     self.services = services.all

@@ -11,7 +11,7 @@ extension DispatchSettings {
       outlets[Outlet(.dicom, destination.name)] = OutletSettings(
         budget: destination.budget, retry: configuration.sending.transferRetry,
         window: destination.window,
-        address: "\(destination.aeTitle)@\(destination.host):\(destination.port)")
+        address: configuration.address(of: destination))
       if let hl7 = destination.hl7 {
         orders[destination.name] = hl7
         facilities[destination.name] =
@@ -40,11 +40,14 @@ extension DispatchSurroundings {
   /// The destinations and interfaces of a configuration.
   public init(
     _ configuration: Configuration, archive: EmbeddedArchive,
-    sources: [String: any ImageSource], disclosures: any DisclosureLog
+    sources: [String: any ImageSource], services: HTTPServices = HTTPServices(),
+    disclosures: any DisclosureLog
   ) {
     var recipients: [String: any ImageRecipient] = [:]
     for destination in configuration.destinations {
-      recipients[destination.name] = Self.recipient(destination, configuration, archive)
+      recipients[destination.name] =
+        configuration.webRecipient(destination, archive, services)
+        ?? Self.recipient(destination, configuration, archive)
     }
     var interfaces: [String: any MessagePeer] = [:]
     for interface in configuration.hl7Interfaces {

@@ -59,7 +59,8 @@ struct ConfigurationExampleTests {
       name: "sectra", aeTitle: "SECTRAPACS", host: "pacs.example.org", port: 2762)
     peer.callingAETitle = expected.archive.aeTitle
     peer.tls = exampleFiles
-    expected.peers = [peer]
+    expected.peers = [peer, Configuration.Peer(name: "web", server: "pacs")]
+
     var drop = Configuration.CSVDrop(directory: "/var/lib/syncd/lists/teleconsult")
     drop.maxAge = expected.cycle.interval * 2
     let list = Configuration.List(
@@ -106,7 +107,9 @@ struct ConfigurationExampleTests {
     portal.oauth?.scope = "collaboration"
     var ris = Configuration.Server(name: "ris", url: "https://ris.example.org/api")
     ris.token = "credential:ris-token"
-    expected.servers = [portal, ris]
+    let pacs = Configuration.Server(
+      name: "pacs", url: "https://pacs.example.org/dicom-web")
+    expected.servers = [portal, ris, pacs]
   }
 
   private func expectSending(_ expected: inout Configuration) {
@@ -128,7 +131,9 @@ struct ConfigurationExampleTests {
     destination.mover = "sectra"
     destination.hl7 = "reviewer"
     destination.window = TimeWindow("06:00-22:00")
-    expected.destinations = [destination]
+    var web = Configuration.Destination(name: "reviewer-web", aeTitle: "", host: "")
+    web.peer = "web"
+    expected.destinations = [destination, web]
     expected.origins = [Configuration.Origin(system: "SECTRA", hl7: "reviewer")]
     var organisation = Configuration.Recipient(id: "reviewer", label: "Reviewer AB")
     organisation.destination = "reviewer"

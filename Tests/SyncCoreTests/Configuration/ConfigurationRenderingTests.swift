@@ -86,6 +86,10 @@ struct ConfigurationRenderingTests {
     association_timeout = "31s"
     response_timeout = "61s"
     move_idle_timeout = "11m"
+    [[peer]]
+    name = "web"
+    kind = "dicomweb"
+    server = "ris"
     [[list]]
     id = "first"
     system = "OTHER"

@@ -1,0 +1,115 @@
+import Testing
+
+@testable import SyncCore
+
+@Suite("Peers and destinations over DICOMweb, as configured")
+struct DICOMwebConfigurationTests {
+  private static let server = "[[server]]\nname = \"s\"\nurl = \"https://h/dicom-web\"\n"
+  private static let web = server + "[[peer]]\nname = \"w\"\nkind = \"dicomweb\"\nserver = \"s\"\n"
+  private static let both =
+    web + "[[peer]]\nname = \"d\"\nae_title = \"D\"\nhost = \"h\"\n"
+
+  private func faults(_ text: String) -> [String] {
+    do throws(ConfigurationErrors) {
+      _ = try Configuration.parse(Array(text.utf8), file: "c")
+      return []
+    } catch {
+      return error.errors.map(\.description)
+    }
+  }
+
+  @Test("a peer is a server's, a destination a peer's, and what is rendered reads back")
+  func right() throws {
+    let text =
+      Self.both + """
+        budget = 5
+        [[peer]]
+        name = "w2"
+        kind = "dicomweb"
+        server = "s"
+        budget = 7
+        retrieve_level = "series"
+        response_timeout = "11s"
+        move_idle_timeout = "12m"
+        [[destination]]
+        name = "x"
+        peer = "w2"
+        budget = 3
+        verify_by_query = true
+        window = "06:00-22:00"
+        [[destination]]
+        name = "y"
+        ae_title = "Y"
+        host = "y"
+        [[list]]
+        id = "l"
+        flag = "samverkan"
+        peer = "w"
+        """
+    let found = try Configuration.parse(Array(text.utf8), file: "c")
+    var peer = Configuration.Peer(name: "w2", server: "s")
+    peer.budget = 7
+    peer.retrieveLevel = .series
+    peer.responseTimeout = .seconds(11)
+    peer.moveIdleTimeout = .seconds(720)
+    #expect(found.peers[2] == peer)
+    #expect(found.destinations[0].peer == "w2" && found.destinations[0].budget == 3)
+    #expect(found.address(of: found.destinations[0]) == "https://h/dicom-web")
+    #expect(found.address(of: found.destinations[1]) == "Y@y:104")
+    #expect(try Configuration.parse(Array(found.rendered().utf8), file: "r") == found)
+  }
+
+  @Test(
+    "a fault says what, where and what to do instead",
+    arguments: [
+      (
+        "[[peer]]\nname = \"w\"\nkind = \"web\"\nae_title = \"D\"\nhost = \"h\"",
+        "3:8: peer[1].kind: found \"web\", expected one of \"dimse\", \"dicomweb\""
+      ),
+      (
+        "[[peer]]\nname = \"w\"\nkind = \"dicomweb\"",
+        "1:1: peer[1].server: missing: the name of the [[server]] whose url is where its DICOMweb "
+          + "paths begin"
+      ),
+      (
+        "[[peer]]\nname = \"w\"\nkind = \"dicomweb\"\nserver = \"q\"",
+        "4:10: peer[1].server: found \"q\", expected the name of a [[server]]"
+      ),
+      (
+        web + "host = \"h\"",
+        "8:8: peer[1].host: is for kind = \"dimse\" only: with \"dicomweb\" the [[server]] has it"
+      ),
+      (
+        server + "[[peer]]\nname = \"d\"\nae_title = \"D\"\nhost = \"h\"\nserver = \"s\"",
+        "8:10: peer[1].server: is for kind = \"dicomweb\" only: a DIMSE peer has host and port"
+      ),
+      (
+        web + "[[list]]\nid = \"l\"\nflag = \"samverkan\"\nsource = "
+          + "{ kind = \"worklist\", peer = \"w\", station = \"T\" }",
+        "11:38: list[1].source.peer: the peer w is of kind \"dicomweb\": worklists are asked for over "
+          + "DIMSE only"
+      ),
+      (
+        both + "[[destination]]\nname = \"x\"\nae_title = \"X\"\nhost = \"x\"\n"
+          + "transfer = \"move\"\nmover = \"w\"",
+        "17:9: destination[1].mover: the peer w is of kind \"dicomweb\": it cannot be asked to send to "
+          + "somebody else (C-MOVE)"
+      ),
+      (
+        both + "[[destination]]\nname = \"x\"\npeer = \"d\"",
+        "14:8: destination[1].peer: the peer d is of kind \"dimse\": give its ae_title, host and port "
+          + "here"
+      ),
+      (
+        both + "[[destination]]\nname = \"x\"\npeer = \"q\"",
+        "14:8: destination[1].peer: found \"q\", expected the name of a [[peer]]: w"
+      ),
+      (
+        both + "[[destination]]\nname = \"x\"\npeer = \"w\"\nport = 104",
+        "15:8: destination[1].port: stands beside peer: the [[peer]] tells how it is reached"
+      ),
+    ])
+  func wrong(text: String, message: String) {
+    #expect(faults(text) == ["c:" + message])
+  }
+}

@@ -23,7 +23,9 @@ final class DaemonFixture: Sendable {
     try configure(peer: peer)
   }
 
-  func configure(peer: ApplicationEntityAddress, extra: String = "") throws {
+  func configure(
+    peer: ApplicationEntityAddress, extra: String = "", peerExtra: String = ""
+  ) throws {
     _ = try directory.write(
       """
       [daemon]
@@ -47,6 +49,7 @@ final class DaemonFixture: Sendable {
       ae_title = "\(peer.aeTitle)"
       host = "127.0.0.1"
       port = \(peer.port)
+      \(peerExtra)
       [[list]]
       id = "tmc"
       flag = "sectra-samverkan-tmc"

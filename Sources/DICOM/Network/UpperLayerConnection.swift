@@ -110,11 +110,11 @@ final class UpperLayerConnection {
     }
   }
 
-  /// Whether something has come that was not yet taken. Does not wait.
-  func hasInput() throws(AssociationError) -> Bool {
+  /// Whether something has come that was not yet taken. Without a deadline it does not wait.
+  func hasInput(until deadline: Deadline = .after(.zero)) throws(AssociationError) -> Bool {
     if start < end { return true }
     do throws(SystemError) {
-      return try socket.waitReadable(until: .after(.zero))
+      return try socket.waitReadable(until: deadline)
     } catch {
       throw lost(error)
     }

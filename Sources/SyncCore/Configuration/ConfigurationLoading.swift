@@ -168,6 +168,8 @@ extension Configuration {
     archive.allowCalling = table.strings(
       "allow_calling", archive.allowCalling, check: Check.aeTitle)
     archive.allowFrom = table.strings("allow_from", archive.allowFrom, check: Check.network)
+    archive.acceptSOPClasses = table.strings(
+      "accept_sop_classes", archive.acceptSOPClasses, check: Check.sopClass)
     table.finish()
   }
 
@@ -222,6 +224,8 @@ extension Configuration {
         "response_timeout", peer.responseTimeout, .milliseconds(100)...hour)
       peer.moveIdleTimeout = table.duration(
         "move_idle_timeout", peer.moveIdleTimeout, .milliseconds(100)...(hour * 24))
+      peer.retrieve = table.choice("retrieve", peer.retrieve)
+      peer.user = User.read(table)
       if peers.contains(where: { $0.name == name }), !name.isEmpty {
         table.fault("name", "the peer \(name) is defined twice")
       }

@@ -37,9 +37,10 @@ extension EngineSettings {
 
 extension EngineSurroundings {
   /// The lists and peers of a configuration, around a portal and an archive.
+  /// - Parameter storage: the archive as the place for what is fetched by C-GET.
   public init(
     _ configuration: Configuration, portal: any Portal, archive: any ImageArchive,
-    services: HTTPServices = HTTPServices()
+    storage: (any StorageProvider)? = nil, services: HTTPServices = HTTPServices()
   ) {
     var lists: [String: any CollaborationListSource] = [:]
     var turns: [String: PeerTurns] = [:]
@@ -61,7 +62,8 @@ extension EngineSurroundings {
     var sources: [String: any ImageSource] = [:]
     for peer in configuration.peers {
       sources[peer.name] = DIMSEPeer(
-        DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle))
+        DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle),
+        storage: storage)
     }
     self.init(portal: portal, archive: archive, lists: lists, sources: sources)
     self.services = services.all
@@ -78,7 +80,7 @@ extension EngineSurroundings {
       peer, configuration, destination: configuration.archive.aeTitle)
     return WorklistSource(
       worklist, address: options.address, timeouts: options.timeouts,
-      turns: turns[peer.name] ?? PeerTurns(1))
+      turns: turns[peer.name] ?? PeerTurns(1), user: options.user)
   }
 }
 
@@ -94,6 +96,7 @@ extension DIMSEPeer.Options {
         connect: peer.connectTimeout, association: peer.associationTimeout,
         response: peer.responseTimeout, move: peer.moveIdleTimeout),
       destination: destination,
-      finestLevel: QueryLevel(rawValue: peer.retrieveLevel.rawValue.uppercased()) ?? .image)
+      finestLevel: QueryLevel(rawValue: peer.retrieveLevel.rawValue.uppercased()) ?? .image,
+      retrieve: peer.retrieve, user: peer.user.map(DICOMUser.init))
   }
 }

@@ -58,6 +58,7 @@ struct ConfigurationExampleTests {
     var peer = Configuration.Peer(
       name: "sectra", aeTitle: "SECTRAPACS", host: "pacs.example.org", port: 104)
     peer.callingAETitle = expected.archive.aeTitle
+    peer.user = Configuration.User(name: "syncd", passcode: "credential:sectra-passcode")
     expected.peers = [peer]
     var drop = Configuration.CSVDrop(directory: "/var/lib/syncd/lists/teleconsult")
     drop.maxAge = expected.cycle.interval * 2
@@ -114,6 +115,8 @@ struct ConfigurationExampleTests {
     destination.callingAETitle = expected.archive.aeTitle
     destination.transfer = .move
     destination.mover = "sectra"
+    destination.user = Configuration.User(
+      name: "syncd", passcode: "credential:reviewer-passcode")
     destination.hl7 = "reviewer"
     destination.window = TimeWindow("06:00-22:00")
     expected.destinations = [destination]

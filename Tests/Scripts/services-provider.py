@@ -14,7 +14,7 @@ that says what it does:
     REFUSE    answers the request with 0110
     SILENT    never reports
 
-With --stall a C-GET sends an object every 0.2 s. It prints who associates as a user, what is stored,
+With --stall an object, and a match of a query, comes every 0.2 s. It prints who associates as a user, what is stored,
 and what comes of reports, a line each."""
 import argparse
 import sys
@@ -66,6 +66,11 @@ def find(event):
     for data_set in matching(query):
         if data_set[unique].value in seen:
             continue
+        if event.is_cancelled:
+            yield 0xFE00, None
+            return
+        if options.stall:
+            time.sleep(0.2)
         seen.add(data_set[unique].value)
         answer = Dataset()
         answer.QueryRetrieveLevel = query.QueryRetrieveLevel

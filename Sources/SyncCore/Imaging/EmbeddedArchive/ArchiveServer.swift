@@ -31,6 +31,8 @@ extension EmbeddedArchive {
       aeTitle: configuration.aeTitle, contextPolicy: Self.contextPolicy, destination: destination,
       identity: configuration.identity)
     configure(&server)
+    let choice = RetrievalChoice(reader)
+    server.contextPolicy.retrieval = { choice.choose($0, $1) }
     return DICOMServer(
       on: listener, configuration: server,
       services: DICOMServices(

@@ -173,8 +173,8 @@ final class Daemon: Sendable {
 
   private func engineSurroundings(_ configuration: Configuration) -> EngineSurroundings {
     EngineSurroundings(
-      configuration, portal: portal, archive: archive, services: services.withLock { $0 },
-      peers: peers)
+      configuration, portal: portal, archive: archive, storage: archive,
+      services: services.withLock { $0 }, peers: peers)
   }
 
   private func surroundings(_ configuration: Configuration) -> DispatchSurroundings {
@@ -357,6 +357,7 @@ final class Daemon: Sendable {
     func configure(_ server: inout ServerConfiguration) {
       server.mostAssociations = settings.maxAssociations
       server.maximumPDULength = UInt32(clamping: settings.maxPDU)
+      server.contextPolicy = EmbeddedArchive.contextPolicy(accepting: settings.acceptSOPClasses)
       if !settings.allowCalling.isEmpty { server.allowedCallingAEs = Set(settings.allowCalling) }
       if !networks.isEmpty {
         server.admitsHost = { host in networks.contains { $0.contains(host) } }
@@ -520,6 +521,9 @@ final class Daemon: Sendable {
           "calling": calling, "called": called, "host": host,
           "reason": rejection.description,
         ])
+    case .commitmentUndelivered(let title, let reason):
+      log.warning(
+        "a storage commitment report was not delivered", ["ae_title": title, "reason": reason])
     case .refusedHost(let host): log.warning("connection refused", ["host": host])
     case .overloaded(let host): log.warning("too many connections", ["host": host])
     case .failed(let host, let error):

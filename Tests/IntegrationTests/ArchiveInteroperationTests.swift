@@ -6,12 +6,15 @@ import TestSupport
 import Testing
 
 /// The embedded archive and the server in front of it, for one test.
-private final class ServedArchive: Sendable {
+final class ServedArchive: Sendable {
   let archive: EmbeddedArchive
   let server: DICOMServer
   let directory: TemporaryDirectory
 
-  init(destinations: [ApplicationEntityAddress] = []) throws {
+  init(
+    destinations: [ApplicationEntityAddress] = [],
+    configure: (inout ServerConfiguration) -> Void = { _ in }
+  ) throws {
     directory = try TemporaryDirectory()
     archive = try EmbeddedArchive.open(
       .init(directory: directory.file("archive"), minimumFree: 0))
@@ -23,7 +26,7 @@ private final class ServedArchive: Sendable {
           PeerAddress(
             host: $0.host, port: $0.port, calledAE: title, callingAE: "VGRSECTEMP")
         }
-      })
+      }, configure: configure)
     server.start()
   }
 
@@ -49,7 +52,10 @@ struct Part10 {
   let transferSyntax: String
   let dataSet: [UInt8]
 
+  let path: String
+
   init(_ path: String) throws {
+    self.path = path
     let bytes = [UInt8](try Data(contentsOf: URL(filePath: path)))
     try #require(bytes.count > 144 && Array(bytes[128..<132]) == Array("DICM".utf8), "\(path)")
     let length = (0..<4).reduce(0) { $0 | Int(bytes[140 + $1]) << (8 * $1) }

@@ -58,8 +58,7 @@ final class DaemonFixture: Sendable {
       \(extra)
       [[peer]]
       name = "sectra"
-THEIRS
-
+      \(peer)
       [[list]]
       id = "tmc"
       flag = "sectra-samverkan-tmc"

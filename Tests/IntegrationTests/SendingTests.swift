@@ -22,7 +22,7 @@ private struct SendingWorld {
   init(
     recipient: ApplicationEntityAddress, reviewer: HL7Server, ris: HL7Server? = nil,
     profile: String = "orm-2.3.1", encoding: String = "8859/1", retry: String = "9x1s",
-    extra: String = ""
+    destinationExtra: String = "", extra: String = ""
   ) throws {
     studies = try NumberedStudies(images(in: "77654033") + images(in: "98892003"))
     let port = try freePort()
@@ -61,6 +61,7 @@ private struct SendingWorld {
         host = "127.0.0.1"
         port = \(recipient.port)
         hl7 = "reviewer"
+        \(destinationExtra)
         [[origin]]
         system = "SECTRA"
         hl7 = "ris"
@@ -251,6 +252,44 @@ struct SendingTests {
       try world.daemon.syncctl(["resend", "A1"])
       try world.wait("A1", "sent")
       #expect(try Set(reviewer.received.map(\.controlID)).count == 2)
+    }
+  }
+
+  @Test(
+    "with storage commitment what a recipient answers for is sent, and what it does not is red",
+    .needs(
+      .program("dcmqrscp"), .program("storescp"), .program("Orthanc"), .python("pynetdicom"),
+      .python("hl7")))
+  func committed() async throws {
+    try await offPool {
+      let commitment = "storage_commitment = true\ncommitment_timeout = \"20s\""
+      func send(
+        _ recipient: ApplicationEntityAddress, _ phase: String,
+        _ prepare: (SendingWorld) throws -> Void = { _ in }
+      ) throws -> String {
+        let world = try SendingWorld(
+          recipient: recipient, reviewer: try HL7Server(.hl7), destinationExtra: commitment)
+        try prepare(world)
+        try world.ready()
+        try world.daemon.syncctl(["send", world.numbers[0], "--to", "tmc-ct"])
+        try world.wait("A1", phase)
+        return "\(try world.assignment("A1"))"
+      }
+      // It reports on an association that it makes to the daemon's archive.
+      let orthanc = try OrthancServer(aeTitle: "AHEIPACS")
+      let proven = try send(orthanc.address, "sent") { world in
+        try orthanc.setModality(
+          ApplicationEntityAddress("VGRSECTEMP", port: world.daemon.archivePort))
+      }
+      #expect(!proven.contains("without proof"), "\(proven)")
+      let believed = try send(try StorescpServer(aeTitle: "AHEIPACS").address, "sent")
+      #expect(believed.contains("without proof"), "\(believed)")
+      let failing = try ServicesProvider()
+      let failed = try send(failing.address("FAIL"), "failed")
+      #expect(failed.contains("does not commit to it"), "\(failed)")
+      // Every attempt asked, and only for what was still missing.
+      let asked = failing.lines.filter { $0.hasPrefix("asked") }
+      #expect(asked.count == 3 && asked.last == "asked 1", "\(asked)")
     }
   }
 

@@ -235,6 +235,19 @@ nonisolated(unsafe) let targets: [String: FuzzTarget] = [
     promise(again.encoded() == command.encoded(), "the command changes when read back")
   },
 
+  // What a storage commitment request or report says.
+  "commitment": { input in
+    guard
+      let content = try? DataSet(decoding: Array(input), as: .implicitVRLittleEndian)
+    else { return }
+    if let request = try? CommitmentRequest(content) {
+      promise((try? CommitmentRequest(request.information)) == request, "the request changes")
+    }
+    if let report = try? CommitmentReport(content) {
+      promise((try? CommitmentReport(report.information)) == report, "the report changes")
+    }
+  },
+
   // The first byte chooses how the rest is encoded.
   "dataset": { input in
     guard let first = input.first else { return }

@@ -102,8 +102,11 @@ public struct Command: Hashable, Sendable {
     _ status: DIMSEStatus, comment: String? = nil, hasDataSet: Bool = false
   ) -> Command {
     var response = Command(field.response, hasDataSet: hasDataSet)
-    response.affectedSOPClass = affectedSOPClass
-    response.affectedSOPInstance = affectedSOPInstance
+    // The response to an N-ACTION calls affected what the request calls requested.
+    response.affectedSOPClass = affectedSOPClass ?? requestedSOPClass
+    response.affectedSOPInstance = affectedSOPInstance ?? requestedSOPInstance
+    response.eventType = eventType
+    response.actionType = actionType
     response.messageIDRespondedTo = messageID
     response.status = status
     response.errorComment = comment

@@ -42,14 +42,19 @@ extension Command {
       let element = bytes.littleEndian16(at: position + 2)
       let length = bytes.littleEndian32(at: position + 4)
       position += 8
-      guard group == 0 else {
-        throw CommandError(what: "\(Tag(group, element)) is not of group 0000")
-      }
       guard length <= bytes.count - position else {
-        throw CommandError(what: "\(Tag(0, element)) is longer than what is left")
+        throw CommandError(what: "\(Tag(group, element)) is longer than what is left")
       }
       let value = bytes[position..<position + Int(length)]
       position += Int(length)
+      // Orthanc 1.10.1 puts the failed UIDs of a C-GET here, behind the command, which they are no
+      // part of (PS3.7 section 6.3.1). Group 0000 comes first, so that what follows is not ours.
+      guard group == 0 else {
+        guard field != nil else {
+          throw CommandError(what: "\(Tag(group, element)) is not of group 0000")
+        }
+        continue
+      }
       switch element {
       case Element.affectedSOPClass: affectedSOPClass = UID(value.text)
       case Element.requestedSOPClass: requestedSOPClass = UID(value.text)

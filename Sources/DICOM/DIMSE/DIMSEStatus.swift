@@ -42,12 +42,17 @@ public struct DIMSEStatus: RawRepresentable, Hashable, Sendable, CustomStringCon
   public static let processingFailure = DIMSEStatus(0x0110)
   public static let duplicateSOPInstance = DIMSEStatus(0x0111)
   public static let noSuchSOPInstance = DIMSEStatus(0x0112)
+  public static let noSuchEventType = DIMSEStatus(0x0113)
+  public static let invalidArgumentValue = DIMSEStatus(0x0115)
   public static let invalidSOPInstance = DIMSEStatus(0x0117)
+  public static let classInstanceConflict = DIMSEStatus(0x0119)
   public static let sopClassNotSupported = DIMSEStatus(0x0122)
+  public static let noSuchAction = DIMSEStatus(0x0123)
   public static let notAuthorized = DIMSEStatus(0x0124)
   public static let duplicateInvocation = DIMSEStatus(0x0210)
   public static let unrecognizedOperation = DIMSEStatus(0x0211)
   public static let mistypedArgument = DIMSEStatus(0x0212)
+  public static let resourceLimitation = DIMSEStatus(0x0213)
 
   /// Out of resources; for C-MOVE and C-STORE, for instance a full disk.
   public static let outOfResources = DIMSEStatus(0xA700)
@@ -87,6 +92,7 @@ public struct DIMSEStatus: RawRepresentable, Hashable, Sendable, CustomStringCon
     case 0x0122: "SOP class not supported"
     case 0x0123: "no such action"
     case 0x0124: "not authorized"
+    case 0x0131: "duplicate transaction UID"
     case 0x0210: "duplicate invocation"
     case 0x0211: "unrecognized operation"
     case 0x0212: "mistyped argument"

@@ -51,6 +51,8 @@ public enum UIDRegistry {
 public enum SOPClass {
   public static let verification: UID = "1.2.840.10008.1.1"
   public static let storageCommitmentPushModel: UID = "1.2.840.10008.1.20.1"
+  /// The one instance of the class, to which every N-ACTION is addressed.
+  public static let storageCommitmentPushModelInstance: UID = "1.2.840.10008.1.20.1.1"
   public static let patientRootFind: UID = "1.2.840.10008.5.1.4.1.2.1.1"
   public static let patientRootMove: UID = "1.2.840.10008.5.1.4.1.2.1.2"
   public static let patientRootGet: UID = "1.2.840.10008.5.1.4.1.2.1.3"

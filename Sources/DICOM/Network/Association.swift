@@ -81,7 +81,8 @@ public struct ImplementationIdentity: Hashable, Sendable {
   }
 }
 
-/// An association we asked for: the user's side of C-ECHO, C-FIND, C-MOVE and C-STORE.
+/// An association we asked for: the user's side of C-ECHO, C-FIND, C-MOVE, C-GET and C-STORE, and
+/// of storage commitment.
 ///
 /// ```swift
 /// let association = try Association.request(
@@ -105,6 +106,8 @@ public final class Association: @unchecked Sendable {
   /// What the peer told of itself, with its longest P-DATA-TF.
   public let peerInformation: UserInformation
   private var lastMessageID: UInt16 = 0
+  /// Storage commitment reports that came while something else was waited for.
+  var earlyReports: [CommitmentReport] = []
 
   private init(
     _ connection: DIMSEConnection, _ peer: PeerAddress, refused: [ProposedContext],
@@ -124,11 +127,13 @@ public final class Association: @unchecked Sendable {
   public static let mostContexts = 128
 
   /// Connects and negotiates.
-  /// - Parameter maximumPDULength: what we are ready to receive in one P-DATA-TF, in bytes.
+  /// - Parameters:
+  ///   - maximumPDULength: what we are ready to receive in one P-DATA-TF, in bytes.
+  ///   - extensions: what else is negotiated: roles, who we are, options of SOP classes.
   public static func request(
     to peer: PeerAddress, contexts: [ProposedContext],
     timeouts: AssociationTimeouts = AssociationTimeouts(), maximumPDULength: UInt32 = 256 * 1024,
-    identity: ImplementationIdentity = .ours
+    identity: ImplementationIdentity = .ours, extensions: AssociationExtensions = .none
   ) throws(AssociationError) -> Association {
     try check(peer, contexts)
     let proposed = contexts.enumerated().map { index, context in
@@ -140,7 +145,9 @@ public final class Association: @unchecked Sendable {
       calledAE: peer.calledAE, callingAE: peer.callingAE, contexts: proposed,
       user: UserInformation(
         maximumLength: maximumPDULength, implementationClass: identity.classUID,
-        implementationVersion: identity.version))
+        implementationVersion: identity.version, roleSelections: extensions.roles,
+        extendedNegotiations: extensions.extendedNegotiations,
+        userIdentity: extensions.userIdentity))
 
     let transport: AssociationTransport
     do throws(TransportError) {
@@ -258,6 +265,13 @@ public final class Association: @unchecked Sendable {
     guard case .command(let response, let context) = message else {
       throw connection.upperLayer.violation("A-RELEASE-RQ instead of a response")
     }
+    return (response, try status(of: response, to: request), context)
+  }
+
+  /// Checks that a message is a response to a request.
+  func status(
+    of response: Command, to request: Command
+  ) throws(AssociationError) -> DIMSEStatus {
     guard response.field == request.field.response,
       response.messageIDRespondedTo == request.messageID
     else {
@@ -268,7 +282,7 @@ public final class Association: @unchecked Sendable {
     guard let status = response.status else {
       throw connection.upperLayer.violation("\(response.field) without a Status (0000,0900)")
     }
-    return (response, status, context)
+    return status
   }
 }
 

@@ -33,6 +33,7 @@ public enum AssociationError: Error, Hashable, Sendable, CustomStringConvertible
     case association = "the answer to the association request"
     case response = "a response"
     case move = "progress of the C-MOVE"
+    case get = "progress of the C-GET"
     case request = "a request"
     case dataSet = "the data set"
     case write = "the peer to read"
@@ -67,7 +68,7 @@ public struct AssociationTimeouts: Hashable, Sendable {
   public var association: Duration
   /// For a response, or the next part of one; starts anew with each pending response.
   public var response: Duration
-  /// The same for C-MOVE, during which peers may be silent as long as they work.
+  /// The same for C-MOVE and C-GET, during which peers may be silent as long as they work.
   public var move: Duration
   /// For the next request, when we provide.
   public var request: Duration

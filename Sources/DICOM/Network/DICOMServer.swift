@@ -8,7 +8,9 @@ public final class DICOMServer: Sendable {
   let services: DICOMServices
   /// Nil once stopped: closed, so that whoever still connects is refused and does not wait.
   private let listener: Mutex<ListeningSocket?>
-  private let observe: @Sendable (ServerEvent) -> Void
+  let observe: @Sendable (ServerEvent) -> Void
+  /// Open once the server stops: nothing that waits goes on then.
+  let stopping = Gate()
   private let connections = Monitor(Connections())
 
   private struct Connections {
@@ -16,6 +18,8 @@ public final class DICOMServer: Sendable {
     var nextID: UInt64 = 1
     var open: [UInt64: Entry] = [:]
     var associations = 0
+    /// Associations of our own that bring storage commitment reports, or wait to.
+    var deliveries = 0
   }
 
   private struct Entry {
@@ -73,6 +77,7 @@ public final class DICOMServer: Sendable {
       return listener
     }
     closing?.stop()
+    stopping.open()
     let idle = connections.update { state in
       state.isStopping = true
       return state.open.values.filter(\.isIdle).map(\.interrupter)
@@ -179,7 +184,8 @@ public final class DICOMServer: Sendable {
           upperLayer, contexts: contexts, peerMaximumLength: request.user.maximumLength,
           timeouts: configuration.timeouts)
         observe(.accepted(info))
-        let association = ProviderAssociation(connection, info, self)
+        let association = ProviderAssociation(
+          connection, info, self, roles: accept.user.roleSelections)
         let error = association.run()
         observe(.ended(info, error))
       }
@@ -201,6 +207,24 @@ public final class DICOMServer: Sendable {
       state.associations += 1
       return true
     }
+  }
+
+  /// At once; somebody who asks for commitment over and over costs no more threads.
+  private static let mostDeliveries = 16
+
+  /// Runs a delivery on a thread of its own. False when there are too many.
+  func deliver(_ body: @escaping @Sendable () -> Void) -> Bool {
+    let hasRoom = connections.update { state in
+      guard state.deliveries < Self.mostDeliveries, !state.isStopping else { return false }
+      state.deliveries += 1
+      return true
+    }
+    guard hasRoom else { return false }
+    WorkThread.start("dicom-report") {
+      body()
+      self.connections.update { $0.deliveries -= 1 }
+    }
+    return true
   }
 
   /// Tells whether the association may wait for another request.

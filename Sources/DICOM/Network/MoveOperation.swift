@@ -9,15 +9,6 @@ final class MoveOperation {
   private let destination: PeerAddress
   private let originator: MoveOriginator
 
-  private var remaining = 0
-  private var completed = 0
-  private var warned = 0
-  private var failed: [UID] = []
-  private var lastPending: MonotonicTime?
-
-  /// Pending responses are optional; more often would cost more than they tell.
-  private static let pendingInterval = Duration.milliseconds(100)
-
   init(
     _ association: ProviderAssociation, _ command: Command, _ context: PresentationContext,
     _ destination: PeerAddress
@@ -31,19 +22,11 @@ final class MoveOperation {
   }
 
   func run(_ instances: [StoredInstance]) throws(AssociationError) {
-    remaining = instances.count
+    let tally = SuboperationTally(association, command, context, count: instances.count)
     for part in Self.parts(of: instances) {
-      guard try send(part) else { return try finish(.cancel) }
+      guard try send(part, tally) else { return try tally.finish(isCancelled: true) }
     }
-    let status: DIMSEStatus =
-      if failed.isEmpty && warned == 0 {
-        .success
-      } else if completed == 0 && warned == 0 {
-        .unableToPerformSuboperations
-      } else {
-        .coercionOrSuboperationsFailed
-      }
-    try finish(status)
+    try tally.finish()
   }
 
   /// What shares an association: objects of at most 128 different pairs of SOP class and transfer
@@ -71,7 +54,8 @@ final class MoveOperation {
 
   /// False when the requestor cancelled.
   private func send(
-    _ part: (contexts: [ProposedContext], instances: [StoredInstance])
+    _ part: (contexts: [ProposedContext], instances: [StoredInstance]),
+    _ tally: SuboperationTally
   ) throws(AssociationError) -> Bool {
     var outgoing: Association?
     // A destination that is lost gets one more chance, but not one for each object.
@@ -84,73 +68,26 @@ final class MoveOperation {
           to: destination, contexts: part.contexts, timeouts: association.connection.timeouts,
           identity: association.server.configuration.identity)
         guard outgoing != nil else {
-          for rest in part.instances[index...] { record(rest, nil) }
+          for rest in part.instances[index...] { tally.record(rest, nil) }
           return true
         }
       }
       association.server.services.retrieve?.willSend(instance)
       do throws(AssociationError) {
         let result = try outgoing!.store(instance, moveOriginator: originator)
-        record(instance, result.status)
+        tally.record(instance, result.status)
       } catch {
-        record(instance, nil)
+        tally.record(instance, nil)
         if !outgoing!.isOpen {
           if lossesLeft == 0 {
-            for rest in part.instances[(index + 1)...] { record(rest, nil) }
+            for rest in part.instances[(index + 1)...] { tally.record(rest, nil) }
             return true
           }
           lossesLeft -= 1
         }
       }
-      try pending()
+      try tally.pending()
     }
     return true
-  }
-
-  private func record(_ instance: StoredInstance, _ status: DIMSEStatus?) {
-    remaining -= 1
-    switch status?.category {
-    case .success: completed += 1
-    case .warning: warned += 1
-    default: failed.append(instance.sopInstance)
-    }
-  }
-
-  private func pending() throws(AssociationError) {
-    let now = MonotonicTime.now
-    if let lastPending, now - lastPending < Self.pendingInterval { return }
-    lastPending = now
-    var response = command.response(.pending)
-    response.suboperations = counters
-    try association.connection.send(response, in: context)
-  }
-
-  private func finish(_ status: DIMSEStatus) throws(AssociationError) {
-    var response = command.response(status)
-    response.suboperations = counters
-    // Only a cancelled operation has any left (PS3.4 section C.4.2.1.6).
-    if status != .cancel { response.suboperations.remaining = nil }
-    try association.connection.send(response, in: context, dataSet: failedList)
-  }
-
-  private var counters: Command.Suboperations {
-    Command.Suboperations(
-      remaining: UInt16(clamping: remaining), completed: UInt16(clamping: completed),
-      failed: UInt16(clamping: failed.count), warning: UInt16(clamping: warned))
-  }
-
-  /// As many as the 16 bit length of a UI value in explicit VR holds.
-  private var failedList: DataSet? {
-    guard !failed.isEmpty else { return nil }
-    var value: [UInt8] = []
-    for uid in failed {
-      guard value.count + 1 + uid.value.utf8.count <= 0xFFFE else { break }
-      if !value.isEmpty { value.append(0x5C) }
-      value += uid.value.utf8
-    }
-    if value.count & 1 == 1 { value.append(0) }
-    var list = DataSet()
-    list.set(DataElement(.failedSOPInstanceUIDList, .UI, .bytes(value)))
-    return list
   }
 }

@@ -26,12 +26,24 @@ enum Negotiation {
     }
     guard hasRoom() else { return .reject(.localLimitExceeded) }
 
+    // Once for each class: a request has room for some ten thousand of them.
+    let offered = Dictionary(
+      request.user.roleSelections.map { ($0.sopClass, $0) }, uniquingKeysWith: { first, _ in first }
+    )
+    var roles: [UID: UserInformation.RoleSelection] = [:]
     var accepted: [PresentationContext] = []
     let answers = request.contexts.map { context in
       // Without meaning in a refusal (PS3.8 table 9-18); but nothing that does not fit into it.
       let fallback =
         context.transferSyntaxes.first { $0.uid.isValid } ?? .implicitVRLittleEndian
-      switch choose(context, configuration.contextPolicy, services) {
+      let uid = context.abstractSyntax
+      let role =
+        roles[uid]
+        ?? agreed(
+          offered[uid] ?? .init(sopClass: uid, user: true, provider: false),
+          configuration.contextPolicy, services)
+      roles[uid] = role
+      switch choose(context, role, configuration.contextPolicy) {
       case .success(let syntax):
         accepted.append(
           PresentationContext(
@@ -43,12 +55,35 @@ enum Negotiation {
           id: context.id, result: refusal.result, transferSyntax: fallback)
       }
     }
+    var user = UserInformation(
+      maximumLength: configuration.maximumPDULength,
+      implementationClass: configuration.identity.classUID,
+      implementationVersion: configuration.identity.version)
+    var classes: [UID] = []
+    for context in accepted where !classes.contains(context.abstractSyntax) {
+      classes.append(context.abstractSyntax)
+    }
+    // Without an answer the default roles hold, which is right for what was not accepted.
+    user.roleSelections = classes.compactMap { offered[$0] == nil ? nil : roles[$0] }
+    let options = Dictionary(
+      request.user.extendedNegotiations.map { ($0.sopClass, $0) },
+      uniquingKeysWith: { first, _ in first })
+    user.extendedNegotiations = classes.compactMap { uid in
+      options[uid].flatMap { extended($0, services) }
+    }
+    // One operation at a time in each direction, which is also what no answer would mean.
+    if request.user.asynchronousOperations != nil {
+      user.asynchronousOperations = .init(invoked: 1, performed: 1)
+    }
+    // A name, with or without a passcode, is taken as it is: who may do what is decided by AE title
+    // and address. The other types would have to be answered with what only their systems can say.
+    if let identity = request.user.userIdentity, identity.responseRequested,
+      (1...2).contains(identity.type)
+    {
+      user.others.append(.init(type: UserInformation.userIdentityResponse, contents: [0, 0]))
+    }
     let accept = AssociateAccept(
-      calledAE: request.calledAE, callingAE: request.callingAE, contexts: answers,
-      user: UserInformation(
-        maximumLength: configuration.maximumPDULength,
-        implementationClass: configuration.identity.classUID,
-        implementationVersion: configuration.identity.version))
+      calledAE: request.calledAE, callingAE: request.callingAE, contexts: answers, user: user)
     return .accept(accept, accepted)
   }
 
@@ -56,22 +91,66 @@ enum Negotiation {
     var result: AssociateAccept.ContextResult
   }
 
+  private enum Kind {
+    case verification, storageCommitment, storage, unknown
+    case query(InformationModel)
+  }
+
+  private static func kind(of sopClass: UID, _ policy: ContextPolicy) -> Kind {
+    if sopClass == SOPClass.verification { return .verification }
+    if sopClass == SOPClass.storageCommitmentPushModel { return .storageCommitment }
+    if let model = InformationModel.of(sopClass) { return .query(model) }
+    return policy.isStorage(sopClass) ? .storage : .unknown
+  }
+
+  /// Of the roles that the requestor offers for a SOP class, those that we have a counterpart for.
+  private static func agreed(
+    _ role: UserInformation.RoleSelection, _ policy: ContextPolicy, _ services: DICOMServices
+  ) -> UserInformation.RoleSelection {
+    let (weProvide, weUse) =
+      switch kind(of: role.sopClass, policy) {
+      case .verification: (true, false)
+      case .storageCommitment: (services.commitment != nil, services.commitmentReports != nil)
+      case .query(let model) where model.findClass == role.sopClass: (services.query != nil, false)
+      case .query: (services.retrieve != nil, false)
+      // We store as the user of what a C-GET asks for.
+      case .storage: (services.storage != nil, services.retrieve != nil)
+      case .unknown: (false, false)
+      }
+    return .init(
+      sopClass: role.sopClass, user: role.user && weProvide, provider: role.provider && weUse)
+  }
+
   private static func choose(
-    _ context: AssociateRequest.Context, _ policy: ContextPolicy, _ services: DICOMServices
+    _ context: AssociateRequest.Context, _ role: UserInformation.RoleSelection,
+    _ policy: ContextPolicy
   ) -> Result<TransferSyntax, Refusal> {
-    let uid = context.abstractSyntax
-    let chosen: TransferSyntax?
-    if uid == ProposedContext.verification.abstractSyntax
-      || services.query != nil && InformationModel.known.contains(where: { $0.findClass == uid })
-      || services.retrieve != nil && InformationModel.known.contains(where: { $0.moveClass == uid })
-    {
-      chosen = ContextPolicy.chooseUncompressed(context.transferSyntaxes)
-    } else if services.storage != nil, policy.isStorage(uid) {
-      chosen = policy.storage(uid, context.transferSyntaxes)
-    } else {
+    guard role.user || role.provider else {
       return .failure(Refusal(result: .abstractSyntaxNotSupported))
     }
+    let uid = context.abstractSyntax
+    let chosen: TransferSyntax? =
+      switch kind(of: uid, policy) {
+      case .storage where role.user: policy.storage(uid, context.transferSyntaxes)
+      case .storage: policy.retrieval(uid, context.transferSyntaxes)
+      default: ContextPolicy.chooseUncompressed(context.transferSyntaxes)
+      }
     guard let chosen else { return .failure(Refusal(result: .transferSyntaxesNotSupported)) }
     return .success(chosen)
+  }
+
+  /// The options of a query or retrieve (PS3.4 sections C.5.1.1 and C.5.2.1): a byte each, of which
+  /// the first is relational; combined date and time, fuzzy names, time zones and the views of
+  /// enhanced images are not offered.
+  private static func extended(
+    _ proposal: UserInformation.ExtendedNegotiation, _ services: DICOMServices
+  ) -> UserInformation.ExtendedNegotiation? {
+    guard let model = InformationModel.of(proposal.sopClass), model != .modalityWorklist,
+      let first = proposal.information.first
+    else { return nil }
+    let options = model.findClass == proposal.sopClass ? 5 : 2
+    var answer = [UInt8](repeating: 0, count: min(proposal.information.count, options))
+    answer[0] = services.isRelational && first == 1 ? 1 : 0
+    return .init(sopClass: proposal.sopClass, information: answer)
   }
 }

@@ -5,28 +5,50 @@ final class ProviderAssociation {
   let connection: DIMSEConnection
   let info: AssociationInfo
   let server: DICOMServer
+  /// The SOP classes that the peer was accepted as the provider of.
+  private let providedByPeer: Set<UID>
+  /// Storage commitment reports that are still to be brought to the peer.
+  var reports = CommitmentReports()
 
-  init(_ connection: DIMSEConnection, _ info: AssociationInfo, _ server: DICOMServer) {
+  init(
+    _ connection: DIMSEConnection, _ info: AssociationInfo, _ server: DICOMServer,
+    roles: [UserInformation.RoleSelection] = []
+  ) {
     self.connection = connection
     self.info = info
     self.server = server
+    providedByPeer = Set(roles.filter(\.provider).map(\.sopClass))
   }
 
-  private var timeouts: AssociationTimeouts { connection.timeouts }
+  /// Whether we may be the user in a context: send objects in it, as a C-GET wants.
+  func isProvidedByPeer(_ context: PresentationContext) -> Bool {
+    providedByPeer.contains(context.abstractSyntax)
+  }
+
+  var timeouts: AssociationTimeouts { connection.timeouts }
 
   /// Returns nil when the association was released.
   func run() -> AssociationError? {
-    defer { server.services.storage?.associationEnded(info) }
+    defer {
+      server.services.storage?.associationEnded(info)
+      deliverReportsElsewhere()
+    }
     do throws(AssociationError) {
       while true {
         guard server.setIdle(info.id, true) else {
           connection.upperLayer.abort()
           return .interrupted
         }
-        switch try connection.nextMessage(waitingFor: .request, timeouts.request) {
+        try sendReport()
+        switch try connection.nextMessage(
+          waitingFor: .request, reports.isOutstanding ? timeouts.response : timeouts.request)
+        {
         case .releaseRequest:
           try connection.upperLayer.confirmRelease()
           return nil
+        case .command(let command, let context)
+        where command.field == .eventReportRequest.response:
+          try reportAnswered(command, context)
         case .command(let command, let context):
           _ = server.setIdle(info.id, false)
           try serve(command, context)
@@ -48,15 +70,19 @@ final class ProviderAssociation {
     guard command.messageID != nil else {
       throw connection.upperLayer.violation("\(command.field) without a Message ID (0000,0110)")
     }
-    let model = InformationModel.known.first {
-      $0.findClass == context.abstractSyntax || $0.moveClass == context.abstractSyntax
-    }
+    let model = InformationModel.of(context.abstractSyntax)
     switch command.field {
-    case .echoRequest where context.abstractSyntax == ProposedContext.verification.abstractSyntax:
+    case .echoRequest where context.abstractSyntax == SOPClass.verification:
       try skipDataSet(of: command, context)
       try connection.send(command.response(.success), in: context)
-    case .storeRequest where model == nil:
-      try store(command, context)
+    case .storeRequest where model == nil && !Self.isNormalized(context):
+      guard server.configuration.contextPolicy.isStorage(context.abstractSyntax) else {
+        try skipDataSet(of: command, context)
+        return try fail(
+          command, context, ServiceFailure(.sopClassNotSupported, "nothing that is stored"))
+      }
+      try connection.receiveStore(
+        command, in: context, into: server.services.storage, from: info)
     case .findRequest:
       guard let model, model.findClass == context.abstractSyntax,
         let provider = server.services.query
@@ -67,8 +93,29 @@ final class ProviderAssociation {
         let provider = server.services.retrieve
       else { return try refuse(command, context) }
       try move(command, context, model, provider)
+    case .getRequest:
+      guard let model, model.getClass == context.abstractSyntax,
+        let provider = server.services.retrieve
+      else { return try refuse(command, context) }
+      try get(command, context, model, provider)
+    case .actionRequest:
+      guard Self.isNormalized(context), let provider = server.services.commitment else {
+        return try refuse(command, context)
+      }
+      try commit(command, context, provider)
+    case .eventReportRequest:
+      guard Self.isNormalized(context), let receiver = server.services.commitmentReports else {
+        return try refuse(command, context)
+      }
+      try connection.receiveReport(command, in: context) { [info] report throws(ServiceFailure) in
+        try receiver.received(report, from: info)
+      }
     default: try refuse(command, context)
     }
+  }
+
+  private static func isNormalized(_ context: PresentationContext) -> Bool {
+    context.abstractSyntax == SOPClass.storageCommitmentPushModel
   }
 
   private func refuse(
@@ -78,90 +125,23 @@ final class ProviderAssociation {
     try connection.send(command.response(.unrecognizedOperation), in: context)
   }
 
-  private func skipDataSet(
+  func skipDataSet(
     of command: Command, _ context: PresentationContext
   ) throws(AssociationError) {
     guard command.hasDataSet else { return }
     try connection.skipDataSet(in: context, waitingFor: .dataSet, timeouts.response)
   }
 
-  private func fail(
+  func fail(
     _ command: Command, _ context: PresentationContext, _ failure: ServiceFailure
   ) throws(AssociationError) {
     try connection.send(
       command.response(failure.status, comment: failure.comment), in: context)
   }
 
-  // MARK: C-STORE
-
-  private func store(
-    _ command: Command, _ context: PresentationContext
-  ) throws(AssociationError) {
-    guard command.hasDataSet else {
-      return try fail(
-        command, context, ServiceFailure(.mistypedArgument, "C-STORE without a data set"))
-    }
-    let opened: Result<any StoreSink, ServiceFailure> = Result {
-      () throws(ServiceFailure) in try beginStore(command, context)
-    }
-    var failure: ServiceFailure?
-    var status = DIMSEStatus.success
-    switch opened {
-    case .failure(let refusal):
-      failure = refusal
-      try skipDataSet(of: command, context)
-    case .success(let sink):
-      var isOpen = true
-      do throws(AssociationError) {
-        try connection.streamDataSet(in: context, waitingFor: .dataSet, timeouts.response) {
-          fragments in
-          guard isOpen else { return true }
-          do throws(ServiceFailure) {
-            try sink.write(fragments)
-          } catch {
-            failure = error
-            isOpen = false
-            sink.abort()
-          }
-          return true
-        }
-      } catch {
-        if isOpen { sink.abort() }
-        throw error
-      }
-      if isOpen {
-        do throws(ServiceFailure) { status = try sink.finish() } catch { failure = error }
-      }
-    }
-    if let failure { return try fail(command, context, failure) }
-    try connection.send(command.response(status), in: context)
-  }
-
-  private func beginStore(
-    _ command: Command, _ context: PresentationContext
-  ) throws(ServiceFailure) -> any StoreSink {
-    guard let provider = server.services.storage else {
-      throw ServiceFailure(.sopClassNotSupported)
-    }
-    guard let sopClass = command.affectedSOPClass, sopClass == context.abstractSyntax else {
-      throw ServiceFailure(
-        .sopClassNotSupported, "SOP class differs from the presentation context's")
-    }
-    guard server.configuration.contextPolicy.isStorage(sopClass) else {
-      throw ServiceFailure(.sopClassNotSupported, "nothing that is stored")
-    }
-    guard let sopInstance = command.affectedSOPInstance, sopInstance.isValid else {
-      throw ServiceFailure(.invalidSOPInstance, "Affected SOP Instance UID is no UID")
-    }
-    return try provider.beginStore(
-      StoreRequest(
-        association: info, sopClass: sopClass, sopInstance: sopInstance,
-        transferSyntax: context.transferSyntax, moveOriginator: command.moveOriginator))
-  }
-
   // MARK: Queries
 
-  /// The identifier of a C-FIND or C-MOVE; nil after the answer was that it is unusable.
+  /// The identifier of a C-FIND, C-MOVE or C-GET; nil after the answer was that it is unusable.
   func query(
     _ command: Command, _ context: PresentationContext, _ model: InformationModel
   ) throws(AssociationError) -> QueryRequest? {
@@ -216,19 +196,45 @@ final class ProviderAssociation {
       return try fail(
         command, context, ServiceFailure(.moveDestinationUnknown, "unknown: \(title)"))
     }
-    let instances: [StoredInstance]
-    do throws(ServiceFailure) {
-      instances = try provider.plan(request)
-    } catch {
-      return try fail(command, context, error)
-    }
+    guard let instances = try plan(command, context, request, provider) else { return }
     let operation = MoveOperation(self, command, context, destination)
     try operation.run(instances)
+  }
+
+  private func get(
+    _ command: Command, _ context: PresentationContext, _ model: InformationModel,
+    _ provider: any RetrieveProvider
+  ) throws(AssociationError) {
+    guard let request = try query(command, context, model),
+      let instances = try plan(command, context, request, provider)
+    else { return }
+    let operation = GetOperation(self, command, context, count: instances.count)
+    try operation.run(instances)
+  }
+
+  /// What a C-MOVE or C-GET is to send; nil after the answer was that there is no telling.
+  private func plan(
+    _ command: Command, _ context: PresentationContext, _ request: QueryRequest,
+    _ provider: any RetrieveProvider
+  ) throws(AssociationError) -> [StoredInstance]? {
+    do throws(ServiceFailure) {
+      return try provider.plan(request)
+    } catch {
+      try fail(command, context, error)
+      return nil
+    }
   }
 
   /// Whether the peer cancelled the operation. Does not wait.
   func isCancelled(_ command: Command) throws(AssociationError) -> Bool {
     while let message = try connection.arrivedMessage(waitingFor: .request) {
+      // The answer to a report of ours comes when the peer gets to it.
+      if case .command(let other, let context) = message,
+        other.field == .eventReportRequest.response
+      {
+        try reportAnswered(other, context)
+        continue
+      }
       guard case .command(let other, _) = message, other.field == .cancelRequest else {
         throw connection.upperLayer.violation("a second request before the first was answered")
       }

@@ -50,14 +50,26 @@ public struct DICOMServices: Sendable {
   public var storage: (any StorageProvider)?
   public var query: (any QueryProvider)?
   public var retrieve: (any RetrieveProvider)?
+  /// Answers requests for storage commitment.
+  public var commitment: (any CommitmentProvider)?
+  /// Takes the reports on what we asked commitment for, which others bring on associations of
+  /// their own.
+  public var commitmentReports: (any CommitmentReportReceiver)?
+  /// Whether query and retrieve take keys of any level without the unique keys above it: what
+  /// SOP Class Extended Negotiation is answered by (PS3.4 sections C.5.1.1 and C.5.2.1).
+  public var isRelational: Bool
 
   public init(
     storage: (any StorageProvider)? = nil, query: (any QueryProvider)? = nil,
-    retrieve: (any RetrieveProvider)? = nil
+    retrieve: (any RetrieveProvider)? = nil, commitment: (any CommitmentProvider)? = nil,
+    commitmentReports: (any CommitmentReportReceiver)? = nil, isRelational: Bool = false
   ) {
     self.storage = storage
     self.query = query
     self.retrieve = retrieve
+    self.commitment = commitment
+    self.commitmentReports = commitmentReports
+    self.isRelational = isRelational
   }
 }
 
@@ -73,6 +85,8 @@ public enum ServerEvent: Sendable {
   case ended(AssociationInfo, AssociationError?)
   /// The connection ended before there was an association.
   case failed(host: String, AssociationError)
+  /// A storage commitment report that could not be brought to the one who asked for it.
+  case commitmentUndelivered(callingAE: String, reason: String)
   /// The listener cannot go on.
   case listenerFailed(SystemError)
 }
@@ -83,23 +97,30 @@ public struct ContextPolicy: Sendable {
   public var storage: @Sendable (_ sopClass: UID, _ proposed: [TransferSyntax]) -> TransferSyntax?
   /// Whether a SOP class is stored, also a manufacturer's.
   public var isStorage: @Sendable (_ sopClass: UID) -> Bool
+  /// The same for a context in which only we send: the sub-operations of a C-GET.
+  public var retrieval: @Sendable (_ sopClass: UID, _ proposed: [TransferSyntax]) -> TransferSyntax?
 
   public init(
     isStorage: @escaping @Sendable (_ sopClass: UID) -> Bool = ContextPolicy.isStandardStorage,
     storage:
       @escaping @Sendable (_ sopClass: UID, _ proposed: [TransferSyntax]) -> TransferSyntax? =
-      ContextPolicy.chooseStorage
+      ContextPolicy.chooseStorage,
+    retrieval:
+      @escaping @Sendable (_ sopClass: UID, _ proposed: [TransferSyntax]) -> TransferSyntax? =
+      ContextPolicy.chooseRetrieval
   ) {
     self.isStorage = isStorage
     self.storage = storage
+    self.retrieval = retrieval
   }
 
   /// All standard storage classes, in the transfer syntax the sender prefers.
   public static let standard = ContextPolicy()
 
-  /// The storage classes of PS3.4 annex B.5 share this root.
+  /// The storage classes of PS3.4 annex B.5: most share a root, also those of later editions; the
+  /// registry knows the others.
   public static func isStandardStorage(_ sopClass: UID) -> Bool {
-    sopClass.value.hasPrefix("1.2.840.10008.5.1.4.1.1.")
+    sopClass.value.hasPrefix("1.2.840.10008.5.1.4.1.1.") || SOPClass.isStorage(sopClass)
   }
 
   /// The first proposed, so that a compressed object arrives as it is stored; but Explicit VR
@@ -111,6 +132,19 @@ public struct ContextPolicy: Sendable {
     let usable = proposed.filter { !$0.isDeflated && !$0.isBigEndian }
     guard let first = usable.first else { return nil }
     if !first.isEncapsulated, usable.contains(.explicitVRLittleEndian) {
+      return .explicitVRLittleEndian
+    }
+    return first
+  }
+
+  /// The first proposed, which the requestor likes best; but Explicit VR Little Endian, as which
+  /// most uncompressed objects are stored, rather than another uncompressed one. Uncompressed
+  /// objects are converted to what was chosen, compressed ones need a context of their own.
+  public static func chooseRetrieval(
+    _ sopClass: UID, _ proposed: [TransferSyntax]
+  ) -> TransferSyntax? {
+    guard let first = proposed.first else { return nil }
+    if !first.isEncapsulated, proposed.contains(.explicitVRLittleEndian) {
       return .explicitVRLittleEndian
     }
     return first

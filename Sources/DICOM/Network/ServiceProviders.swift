@@ -115,24 +115,39 @@ public struct DataFragments {
 public struct InformationModel: Hashable, Sendable {
   public let findClass: UID
   public let moveClass: UID?
+  public let getClass: UID?
   public let name: String
 
-  public init(findClass: UID, moveClass: UID?, name: String) {
+  public init(findClass: UID, moveClass: UID?, getClass: UID? = nil, name: String) {
     self.findClass = findClass
     self.moveClass = moveClass
+    self.getClass = getClass
     self.name = name
   }
 
   public static let patientRoot = InformationModel(
     findClass: "1.2.840.10008.5.1.4.1.2.1.1", moveClass: "1.2.840.10008.5.1.4.1.2.1.2",
-    name: "Patient Root")
+    getClass: "1.2.840.10008.5.1.4.1.2.1.3", name: "Patient Root")
   public static let studyRoot = InformationModel(
     findClass: "1.2.840.10008.5.1.4.1.2.2.1", moveClass: "1.2.840.10008.5.1.4.1.2.2.2",
-    name: "Study Root")
+    getClass: "1.2.840.10008.5.1.4.1.2.2.3", name: "Study Root")
+  /// Retired, and still what some workstations ask with. It ends at the STUDY level.
+  public static let patientStudyOnly = InformationModel(
+    findClass: "1.2.840.10008.5.1.4.1.2.3.1", moveClass: "1.2.840.10008.5.1.4.1.2.3.2",
+    getClass: "1.2.840.10008.5.1.4.1.2.3.3", name: "Patient/Study Only")
   public static let modalityWorklist = InformationModel(
     findClass: "1.2.840.10008.5.1.4.31", moveClass: nil, name: "Modality Worklist")
 
-  static let known: [InformationModel] = [.patientRoot, .studyRoot, .modalityWorklist]
+  static let known: [InformationModel] = [
+    .patientRoot, .studyRoot, .patientStudyOnly, .modalityWorklist,
+  ]
+
+  /// The model that one of its three SOP classes belongs to.
+  static func of(_ sopClass: UID) -> InformationModel? {
+    known.first {
+      $0.findClass == sopClass || $0.moveClass == sopClass || $0.getClass == sopClass
+    }
+  }
 }
 
 /// Query/Retrieve Level (0008,0052).
@@ -143,7 +158,7 @@ public enum QueryLevel: String, Sendable, CaseIterable {
   case image = "IMAGE"
 }
 
-/// A C-FIND or C-MOVE request with its identifier (PS3.4 section C.4).
+/// A C-FIND, C-MOVE or C-GET request with its identifier (PS3.4 section C.4).
 public struct QueryRequest: Sendable {
   public let association: AssociationInfo
   public let model: InformationModel
@@ -169,7 +184,7 @@ public protocol QueryProvider: Sendable {
   func find(_ request: QueryRequest, emit: (DataSet) -> Bool) throws(ServiceFailure)
 }
 
-/// Tells what a C-MOVE means. The library then sends the objects itself.
+/// Tells what a C-MOVE or C-GET means. The library then sends the objects itself.
 public protocol RetrieveProvider: Sendable {
   /// The objects the identifier names. An empty list is a success with no sub-operations.
   func plan(_ request: QueryRequest) throws(ServiceFailure) -> [StoredInstance]

@@ -136,14 +136,16 @@ final class UpperLayerConnection {
       && buffer[start] != PDUType.data.rawValue && PDUType(rawValue: buffer[start]) != nil
   }
 
-  /// Whether something has come that was not yet taken. Does not wait.
-  func hasInput() throws(AssociationError) -> Bool {
-    start < end ? true : try isReadable()
+  /// Whether something has come that was not yet taken. Without a deadline it does not wait.
+  func hasInput(until deadline: Deadline = .after(.zero)) throws(AssociationError) -> Bool {
+    start < end ? true : try isReadable(until: deadline)
   }
 
-  private func isReadable() throws(AssociationError) -> Bool {
+  private func isReadable(
+    until deadline: Deadline = .after(.zero)
+  ) throws(AssociationError) -> Bool {
     do throws(TransportError) {
-      return try transport.waitReadable(until: .after(.zero))
+      return try transport.waitReadable(until: deadline)
     } catch {
       throw lost(error)
     }

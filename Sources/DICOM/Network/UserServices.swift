@@ -186,7 +186,7 @@ extension Association {
   }
 
   /// C-CANCEL (PS3.7 section 9.3.2.3): a wish; the final response still comes.
-  private func cancel(
+  func cancel(
     _ request: Command, in context: PresentationContext
   ) throws(AssociationError) {
     var cancel = Command(.cancelRequest)
@@ -234,7 +234,7 @@ private struct MoveProgress {
   }
 }
 
-/// The end of a C-MOVE as the peer tells it.
+/// The end of a C-MOVE or a C-GET as the peer tells it.
 public struct MoveOutcome: Hashable, Sendable {
   public var result: OperationResult
   /// The counters of the final response, as far as it has them.

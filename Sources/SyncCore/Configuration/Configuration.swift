@@ -95,6 +95,8 @@ public struct Configuration: Hashable, Sendable {
     public var maxPDU: Int64 = 256 << 10
     public var allowCalling: [String] = []
     public var allowFrom: [String] = []
+    /// SOP classes beside the standard's, by UID or by its beginning with `.*` behind it.
+    public var acceptSOPClasses: [String] = []
   }
 
   public struct Prefetch: Hashable, Sendable {
@@ -148,6 +150,9 @@ public struct Configuration: Hashable, Sendable {
     public var associationTimeout: Duration = .seconds(30)
     public var responseTimeout: Duration = .seconds(60)
     public var moveIdleTimeout: Duration = .seconds(600)
+    public var retrieve = DIMSEPeer.Retrieval.move
+    /// User identity negotiation; nil: nobody in particular.
+    public var user: User?
 
     public init(name: String, aeTitle: String, host: String, port: Int) {
       self.name = name

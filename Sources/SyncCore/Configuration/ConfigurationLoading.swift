@@ -168,6 +168,8 @@ extension Configuration {
     archive.allowCalling = table.strings(
       "allow_calling", archive.allowCalling, check: Check.aeTitle)
     archive.allowFrom = table.strings("allow_from", archive.allowFrom, check: Check.network)
+    archive.acceptSOPClasses = table.strings(
+      "accept_sop_classes", archive.acceptSOPClasses, check: Check.sopClass)
     table.finish()
   }
 
@@ -235,6 +237,8 @@ extension Configuration {
         "response_timeout", peer.responseTimeout, .milliseconds(100)...hour)
       peer.moveIdleTimeout = table.duration(
         "move_idle_timeout", peer.moveIdleTimeout, .milliseconds(100)...(hour * 24))
+      peer.retrieve = table.choice("retrieve", peer.retrieve)
+      peer.user = User.read(table)
       if peer.port == archive.port, peer.aeTitle == archive.aeTitle, peer.host == archive.listen {
         table.fault("host", "is the archive itself: an examination cannot be fetched from there")
       }

@@ -81,6 +81,7 @@ extension Configuration {
     text.line("max_pdu", .size(archive.maxPDU))
     text.line("allow_calling", .texts(archive.allowCalling))
     text.line("allow_from", .texts(archive.allowFrom))
+    text.line("accept_sop_classes", .texts(archive.acceptSOPClasses))
 
     text.header("prefetch")
     text.line("stability", .time(prefetch.stability))
@@ -112,6 +113,8 @@ extension Configuration {
     text.line("association_timeout", .time(peer.associationTimeout))
     text.line("response_timeout", .time(peer.responseTimeout))
     text.line("move_idle_timeout", .time(peer.moveIdleTimeout))
+    text.line("retrieve", .text(peer.retrieve.rawValue))
+    peer.user?.render(&text)
   }
 
   private func render(_ list: List, _ text: inout TOMLText) {

@@ -136,6 +136,11 @@ extension Configuration {
     public var responseTimeout: Duration = .seconds(60)
     /// Whether the recipient is asked by C-FIND what it holds before a transfer is green.
     public var verifyByQuery = false
+    /// Whether the recipient is asked to commit to what it was sent, and for how long.
+    public var storageCommitment = false
+    public var commitmentTimeout: Duration = .seconds(60)
+    /// User identity negotiation; nil: nobody in particular.
+    public var user: User?
     /// The name of the ``HL7Interface`` for its messages; nil where it takes images only.
     public var hl7: String?
     /// When something may be sent, in local time; nil for always.

@@ -181,6 +181,11 @@ extension Configuration {
       destination.responseTimeout = table.duration(
         "response_timeout", destination.responseTimeout, times)
       destination.verifyByQuery = table.boolean("verify_by_query", destination.verifyByQuery)
+      destination.storageCommitment = table.boolean(
+        "storage_commitment", destination.storageCommitment)
+      destination.commitmentTimeout = table.duration(
+        "commitment_timeout", destination.commitmentTimeout, .milliseconds(100)...(.seconds(86400)))
+      destination.user = User.read(table)
       destination.hl7 = readReference(table, "hl7", "hl7", hl7Interfaces.map(\.name))
       destination.window = table.parsed(
         "window", "two different times of the day such as 06:00-22:00 or 20:00-06:00"

@@ -91,6 +91,9 @@ extension Configuration {
   private func renderRest(of destination: Destination, _ text: inout TOMLText) {
     text.line("budget", .number(destination.budget))
     text.line("verify_by_query", .flag(destination.verifyByQuery))
+    text.line("storage_commitment", .flag(destination.storageCommitment))
+    text.line("commitment_timeout", .time(destination.commitmentTimeout))
+    destination.user?.render(&text)
     if let hl7 = destination.hl7 { text.line("hl7", .text(hl7)) }
     if let window = destination.window { text.line("window", .text(window.description)) }
   }

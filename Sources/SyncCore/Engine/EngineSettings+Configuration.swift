@@ -37,13 +37,14 @@ extension EngineSettings {
 
 extension EngineSurroundings {
   /// The lists and peers of a configuration, around a portal and an archive.
+  /// - Parameter storage: the archive as the place for what is fetched by C-GET.
   public init(
     _ configuration: Configuration, portal: any Portal, archive: any ImageArchive,
-    services: HTTPServices = HTTPServices(),
+    storage: (any StorageProvider)? = nil, services: HTTPServices = HTTPServices(),
     peers: PeerRegister = PeerRegister(directory: nil)
   ) {
     // What is fetched over DICOMweb goes into the archive from here; over DIMSE the peer sends it.
-    let storage = archive as? any StorageProvider
+    let storage = storage ?? (archive as? any StorageProvider)
     var lists: [String: any CollaborationListSource] = [:]
     var turns: [String: PeerTurns] = [:]
     for peer in configuration.peers { turns[peer.name] = PeerTurns(peer.budget) }
@@ -67,8 +68,7 @@ extension EngineSurroundings {
         DICOMwebSource(peer, configuration, services, storage: storage)
         ?? DIMSEPeer(
           DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle),
-          register: peers)
-
+          storage: storage, register: peers)
     }
     self.init(portal: portal, archive: archive, lists: lists, sources: sources)
     self.services = services.all
@@ -86,7 +86,7 @@ extension EngineSurroundings {
       peer, configuration, destination: configuration.archive.aeTitle)
     return WorklistSource(
       worklist, address: options.address, timeouts: options.timeouts,
-      turns: turns[peer.name] ?? PeerTurns(1))
+      turns: turns[peer.name] ?? PeerTurns(1), user: options.user)
   }
 }
 
@@ -100,6 +100,7 @@ extension DIMSEPeer.Options {
         connect: peer.connectTimeout, association: peer.associationTimeout,
         response: peer.responseTimeout, move: peer.moveIdleTimeout),
       destination: destination,
-      finestLevel: QueryLevel(rawValue: peer.retrieveLevel.rawValue.uppercased()) ?? .image)
+      finestLevel: QueryLevel(rawValue: peer.retrieveLevel.rawValue.uppercased()) ?? .image,
+      retrieve: peer.retrieve, user: peer.user.map(DICOMUser.init))
   }
 }

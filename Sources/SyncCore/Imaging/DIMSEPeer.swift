@@ -1,17 +1,21 @@
 import DICOM
+import HTTP
 import Platform
 import Synchronization
 
-/// A PACS asked over DIMSE: C-FIND to enumerate, C-MOVE to have it send (PS3.4 annex C).
+/// A PACS asked over DIMSE: C-FIND to enumerate, C-MOVE or C-GET to have it send (PS3.4 annex C).
+/// A C-MOVE comes on an association that the PACS makes with our archive, whose address it must
+/// know; a C-GET on the one that asks, so that nobody has to be let in.
 ///
-/// Nothing that a C-MOVE says is taken for proof: peers answer Success with nothing sent, failure
+/// Nothing that either says is taken for proof: peers answer Success with nothing sent, failure
 /// with most of it sent, and leave out counters. What has arrived is for the archive to tell.
 public final class DIMSEPeer: ImageSource {
   public struct Options: Sendable, Hashable {
     public var name: String
     public var address: PeerAddress
     public var timeouts: AssociationTimeouts
-    /// The AE title that the peer shall send to, as it knows our archive.
+    public var retrieve: Retrieval
+    /// The AE title that the peer shall send to, as it knows our archive; for a C-MOVE.
     public var destination: String
     /// The finest level it is asked to send at; it falls back by itself where the peer refuses.
     public var finestLevel: QueryLevel
@@ -19,11 +23,13 @@ public final class DIMSEPeer: ImageSource {
     /// Matches of one query, and objects of one study, that are believed. No examination comes near
     /// it; a peer that answers with everything it has, or never ends, does.
     public var mostMatches = 100_000
+    /// Who we say we are, where the peer asks.
+    public var user: DICOMUser?
 
     public init(
       name: String, address: PeerAddress, timeouts: AssociationTimeouts = AssociationTimeouts(),
       destination: String, finestLevel: QueryLevel = .image,
-      maximumPDULength: UInt32 = 256 * 1024
+      maximumPDULength: UInt32 = 256 * 1024, retrieve: Retrieval = .move, user: DICOMUser? = nil
     ) {
       self.name = name
       self.address = address
@@ -31,11 +37,19 @@ public final class DIMSEPeer: ImageSource {
       self.destination = destination
       self.finestLevel = finestLevel
       self.maximumPDULength = maximumPDULength
+      self.retrieve = retrieve
+      self.user = user
     }
+  }
+
+  /// How objects are fetched.
+  public enum Retrieval: String, Sendable, CaseIterable {
+    case move, get
   }
 
   public let options: Options
   public var name: String { options.name }
+  private let storage: (any StorageProvider)?
   /// The finest level that is worth asking at: coarser than wanted once the peer has refused that,
   /// and sent when asked at this one.
   private let level: Mutex<QueryLevel>
@@ -46,8 +60,12 @@ public final class DIMSEPeer: ImageSource {
   /// association an object.
   static let instancesAtOnce = 200
 
-  public init(_ options: Options, register: PeerRegister? = nil) {
+  /// - Parameter storage: where the objects of a C-GET go.
+  public init(
+    _ options: Options, storage: (any StorageProvider)? = nil, register: PeerRegister? = nil
+  ) {
     self.options = options
+    self.storage = storage
     self.register = register
     level = Mutex(
       register?.level(
@@ -116,6 +134,8 @@ public final class DIMSEPeer: ImageSource {
       identifier.set(.studyInstanceUID, study)
       identifier.set(.seriesInstanceUID, uid)
       identifier.setEmpty(.sopInstanceUID)
+      // What a C-GET has to propose contexts for.
+      if options.retrieve == .get { identifier.setEmpty(.sopClassUID) }
       // Only key objects have a title worth asking for, and not every peer takes the question well.
       if isKeyObjects {
         var code = DataSet()
@@ -135,7 +155,8 @@ public final class DIMSEPeer: ImageSource {
         objects.append(
           ImageObject(
             sopInstance: instance, series: uid,
-            isRejectionNote: title.map(RejectionNote.titles.contains) ?? false))
+            isRejectionNote: title.map(RejectionNote.titles.contains) ?? false,
+            sopClass: match.uid(.sopClassUID)))
         return nil
       }
     }
@@ -157,7 +178,7 @@ public final class DIMSEPeer: ImageSource {
     "it has a match for \(what) without \(attribute)"
   }
 
-  fileprivate static func identifier(_ level: QueryLevel) -> DataSet {
+  static func identifier(_ level: QueryLevel) -> DataSet {
     var identifier = DataSet()
     // A code string of capitals always encodes.
     identifier.setBytes(.queryRetrieveLevel, .CS, Array(level.rawValue.utf8))
@@ -204,29 +225,29 @@ public final class DIMSEPeer: ImageSource {
     study: UID, missing: [ImageObject], isWholeStudy: Bool, stop: Gate,
     progress: (Int) -> Void
   ) throws(ImageSourceError) -> ImageReason? {
-    let association = try open()
+    let association = try open(retrieving: missing)
     defer { close(association) }
     var work = Retrieve(
       peer: self, association: association, study: study, stop: stop, sent: 0, failure: nil)
     if isWholeStudy {
-      try work.move(.study, study, [], count: missing.count, progress)
+      try work.ask(.study, study, [], count: missing.count, progress)
       return work.failure
     }
     for (series, objects) in Dictionary(grouping: missing, by: \.series).sorted(by: {
       $0.key < $1.key
     }) {
-      if try work.moveSeries(series, objects.map(\.sopInstance).sorted(), progress) { continue }
+      if try work.askSeries(series, objects.map(\.sopInstance).sorted(), progress) { continue }
       // The peer sends whole studies only: that has brought everything it can bring.
       return work.failure
     }
     return work.failure
   }
 
-  fileprivate var finestLevel: QueryLevel { level.withLock { $0 } }
+  var finestLevel: QueryLevel { level.withLock { $0 } }
 
   /// The peer has sent objects when asked at a level, and has refused the finer ones. A refusal
   /// alone says little: some answer the same where the destination is down.
-  fileprivate func sends(at sentLevel: QueryLevel) {
+  func sends(at sentLevel: QueryLevel) {
     level.withLock { if sentLevel.isCoarser(than: $0) { $0 = sentLevel } }
     register?.sends(name, at: options.address.description, level: sentLevel)
   }
@@ -234,13 +255,42 @@ public final class DIMSEPeer: ImageSource {
   // MARK: - Associations
 
   private func open() throws(ImageSourceError) -> Association {
+    try open([ProposedContext(InformationModel.studyRoot.findClass)], roles: [])
+  }
+
+  private func open(retrieving objects: [ImageObject]) throws(ImageSourceError) -> Association {
+    guard getsInto != nil else {
+      return try open([ProposedContext(InformationModel.studyRoot.moveClass!)], roles: [])
+    }
+    let proposal = Self.proposal(for: objects)
+    let association = try open(proposal.contexts, roles: proposal.roles)
+    let getClass = InformationModel.studyRoot.getClass
+    guard association.contexts.contains(where: { $0.abstractSyntax == getClass }) else {
+      close(association)
+      throw ImageSourceError(
+        .retrieveFailed,
+        "\(name) does not offer C-GET in the Study Root model: retrieve = \"move\" asks for C-MOVE",
+        isPeerDown: false)
+    }
+    return association
+  }
+
+  /// Where a C-GET's objects go; nil where it is a C-MOVE that is asked for.
+  var getsInto: (any StorageProvider)? { options.retrieve == .get ? storage : nil }
+
+  private func open(
+    _ contexts: [ProposedContext], roles: [UserInformation.RoleSelection]
+  ) throws(ImageSourceError) -> Association {
+    let identity: UserInformation.UserIdentity?
+    do throws(SecretPlace.Fault) { identity = try options.user?.identity() } catch {
+      throw ImageSourceError(
+        .peerUnavailable, "\(name): the passcode: \(error)", isPeerDown: true)
+    }
     do throws(AssociationError) {
       let association = try Association.request(
-        to: options.address,
-        contexts: [
-          ProposedContext(InformationModel.studyRoot.findClass),
-          ProposedContext(InformationModel.studyRoot.moveClass!),
-        ], timeouts: options.timeouts, maximumPDULength: options.maximumPDULength)
+        to: options.address, contexts: contexts, timeouts: options.timeouts,
+        maximumPDULength: options.maximumPDULength,
+        extensions: AssociationExtensions(roles: roles, userIdentity: identity))
       register?.answered(name)
       return association
     } catch {
@@ -267,7 +317,7 @@ public final class DIMSEPeer: ImageSource {
 
   /// An operation that did not come to its end. A peer that has gone is gone for everybody; what it
   /// makes of one examination, or never comes to an end with, says nothing of the others.
-  fileprivate func failed(_ error: AssociationError) -> ImageSourceError {
+  func failed(_ error: AssociationError) -> ImageSourceError {
     switch error {
     case .protocolViolation, .notEncodable, .timedOut(.move):
       ImageSourceError(
@@ -290,126 +340,4 @@ public enum RejectionNote {
   public static let sopClass: UID = "1.2.840.10008.5.1.4.1.1.88.59"
   /// Rejected for quality, for patient safety, incorrect worklist entry, data retention expired.
   public static let titles: Set<String> = ["113001", "113037", "113038", "113039"]
-}
-
-/// The moves of one retrieve.
-private struct Retrieve {
-  let peer: DIMSEPeer
-  let association: Association
-  let study: UID
-  let stop: Gate
-  var sent: Int
-  var failure: ImageReason?
-
-  /// Moves objects of one series at the finest level the peer takes. False when it takes only whole
-  /// studies, and has been asked for this one.
-  mutating func moveSeries(
-    _ series: UID, _ instances: [UID], _ progress: (Int) -> Void
-  ) throws(ImageSourceError) -> Bool {
-    let finest = peer.finestLevel
-    var before = sent
-    if finest == .image {
-      var rest = instances[...]
-      while !rest.isEmpty {
-        let group = Array(rest.prefix(DIMSEPeer.instancesAtOnce))
-        if try move(.image, series, group, count: group.count, progress) {
-          rest = rest.dropFirst(group.count)
-        } else {
-          break
-        }
-      }
-      if rest.isEmpty {
-        if sent > before { peer.sends(at: .image) }
-        return true
-      }
-    }
-    before = sent
-    if finest != .study {
-      if try move(.series, series, [], count: instances.count, progress) {
-        if sent > before { peer.sends(at: .series) }
-        return true
-      }
-    }
-    before = sent
-    try move(.study, study, [], count: instances.count, progress)
-    if sent > before { peer.sends(at: .study) }
-    return false
-  }
-
-  /// One C-MOVE. False when the peer refused the question itself and sent nothing, so that a
-  /// coarser one is worth asking.
-  @discardableResult
-  mutating func move(
-    _ level: QueryLevel, _ series: UID, _ instances: [UID], count: Int,
-    _ progress: (Int) -> Void
-  ) throws(ImageSourceError) -> Bool {
-    var identifier = DIMSEPeer.identifier(level)
-    identifier.set(.studyInstanceUID, study)
-    if level != .study { identifier.set(.seriesInstanceUID, series) }
-    if level == .image { identifier.set(.sopInstanceUID, uids: instances) }
-    let before = sent
-    let stop = self.stop
-    let outcome: MoveOutcome
-    do throws(AssociationError) {
-      outcome = try association.move(
-        identifier, in: .studyRoot, to: peer.options.destination
-      ) { counters in
-        progress(before + Int(counters.completed ?? 0) + Int(counters.warning ?? 0))
-        return !stop.isOpen
-      }
-    } catch {
-      throw peer.failed(error)
-    }
-    if stop.isOpen { throw .stopping }
-    let last = outcome.lastPending
-    let arrived =
-      Int(outcome.suboperations.completed ?? last?.completed ?? 0)
-      + Int(outcome.suboperations.warning ?? last?.warning ?? 0)
-    let status = outcome.result.status
-    if status.isFailure, arrived == 0, level != .study, Self.refusesQuestion(status) {
-      return false
-    }
-    sent = before + (status.isSuccess && arrived == 0 ? 0 : arrived)
-    progress(sent)
-    if let reason = explain(outcome, status, arrived, count) { failure = reason }
-    return true
-  }
-
-  /// Whether another level is worth trying: the identifier was not understood, rather than the
-  /// destination not reached.
-  private static func refusesQuestion(_ status: DIMSEStatus) -> Bool {
-    status == .dataSetDoesNotMatchSOPClass || status.rawValue & 0xF000 == 0xC000
-  }
-
-  private func explain(
-    _ outcome: MoveOutcome, _ status: DIMSEStatus, _ arrived: Int, _ count: Int
-  ) -> ImageReason? {
-    let failed = Int(outcome.suboperations.failed ?? 0)
-    switch status {
-    case _ where status.isSuccess:
-      guard arrived == 0 else { return nil }
-      return ImageReason(
-        .nothingArrived, "\(peer.name) answered Success and told of no object sent")
-    case .moveDestinationUnknown:
-      return ImageReason(
-        .retrieveFailed,
-        "\(peer.name) does not know the AE title \(peer.options.destination) (\(status.code)): "
-          + "it must be entered there with our address and port")
-    case .unableToPerformSuboperations:
-      return ImageReason(
-        .retrieveFailed,
-        "\(peer.name) could not send to \(peer.options.destination) (\(status.code)): is our port "
-          + "reachable from there?")
-    case _ where status.isWarning:
-      if outcome.isOnlyWarnings { return nil }
-      let listed = outcome.failedInstances.count
-      return ImageReason(
-        .retrieveFailed,
-        "\(peer.name) sent \(arrived) of \(count) objects, \(max(failed, listed)) failed (\(status.code))"
-      )
-    default:
-      return ImageReason(
-        .retrieveFailed, "\(peer.name) answered \(status), \(arrived) of \(count) objects sent")
-    }
-  }
 }

@@ -1,4 +1,5 @@
 import DICOM
+import HTTP
 import Platform
 import Synchronization
 
@@ -16,15 +17,18 @@ public final class DIMSERecipient: ImageRecipient {
     public var address: PeerAddress
     public var timeouts: AssociationTimeouts
     public var maximumPDULength: UInt32
+    /// Who we say we are, where the recipient asks.
+    public var user: DICOMUser?
 
     public init(
       name: String, address: PeerAddress, timeouts: AssociationTimeouts = AssociationTimeouts(),
-      maximumPDULength: UInt32 = 256 * 1024
+      maximumPDULength: UInt32 = 256 * 1024, user: DICOMUser? = nil
     ) {
       self.name = name
       self.address = address
       self.timeouts = timeouts
       self.maximumPDULength = maximumPDULength
+      self.user = user
     }
   }
 
@@ -97,13 +101,14 @@ public final class DIMSERecipient: ImageRecipient {
       let context = ProposedContext(instance.sopClass, [instance.transferSyntax])
       if !contexts.contains(context) { contexts.append(context) }
     }
+    let extensions = try Self.extensions(options)
     let association: Association
     do throws(AssociationError) {
       association = try Association.request(
         to: options.address, contexts: contexts, timeouts: options.timeouts,
-        maximumPDULength: options.maximumPDULength)
+        maximumPDULength: options.maximumPDULength, extensions: extensions)
     } catch {
-      throw failure(error, stop)
+      throw Self.failure(error, options, stop)
     }
     // A stop must not wait for a peer that has gone to sleep over an object.
     let watch = Watch(association, stop)
@@ -129,7 +134,7 @@ public final class DIMSERecipient: ImageRecipient {
         case .unreadable(let cause) where association.isOpen:
           acknowledged(instance.sopInstance, .failed(0x0110, "the archive's file: \(cause.name)"))
           continue
-        default: throw failure(error, stop)
+        default: throw Self.failure(error, options, stop)
         }
       }
       acknowledged(instance.sopInstance, Self.outcome(result, for: instance.sopInstance))
@@ -162,9 +167,21 @@ public final class DIMSERecipient: ImageRecipient {
 
   private static let stopped = ImageRecipientError(text: "interrupted", isStopped: true)
 
-  private func failure(_ error: AssociationError, _ stop: Gate) -> ImageRecipientError {
-    if stop.isOpen { return Self.stopped }
-    let text = "\(name) (\(options.address)): \(error)"
+  static func extensions(
+    _ options: Options
+  ) throws(ImageRecipientError) -> AssociationExtensions {
+    do throws(SecretPlace.Fault) {
+      return AssociationExtensions(userIdentity: try options.user?.identity())
+    } catch {
+      throw ImageRecipientError(text: "\(options.name): the passcode: \(error)")
+    }
+  }
+
+  static func failure(
+    _ error: AssociationError, _ options: Options, _ stop: Gate
+  ) -> ImageRecipientError {
+    if stop.isOpen { return stopped }
+    let text = "\(options.name) (\(options.address)): \(error)"
     switch error {
     case .cannotConnect, .timedOut: return ImageRecipientError(text: text, isPeerDown: true)
     case .rejected(let rejection):

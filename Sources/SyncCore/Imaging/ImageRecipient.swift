@@ -17,6 +17,8 @@ public protocol ImageRecipient: Sendable {
 public enum SendOutcome: Hashable, Sendable {
   case stored
   case storedWithWarning(UInt16)
+  /// Acknowledged, while the proof that was asked for could not be had; with the reason.
+  case storedUnproven(String)
   case refused(UInt16, String)
   case failed(UInt16, String)
 }

@@ -35,11 +35,16 @@ public struct ImageObject: Hashable, Sendable {
   /// A key object selection that withdraws others (a rejection note): it is not part of what a
   /// recipient shall get, so it does not count.
   public var isRejectionNote: Bool
+  /// Where the query asked for it and was answered.
+  public var sopClass: UID?
 
-  public init(sopInstance: UID, series: UID, isRejectionNote: Bool = false) {
+  public init(
+    sopInstance: UID, series: UID, isRejectionNote: Bool = false, sopClass: UID? = nil
+  ) {
     self.sopInstance = sopInstance
     self.series = series
     self.isRejectionNote = isRejectionNote
+    self.sopClass = sopClass
   }
 }
 

@@ -1,5 +1,6 @@
 import DICOM
 import Glibc
+import HTTP
 import Platform
 
 /// A list that is a Modality Worklist (PS3.4 annex K): its members are the steps scheduled at a
@@ -13,13 +14,17 @@ public struct WorklistSource: CollaborationListSource {
   public let timeouts: AssociationTimeouts
   private let turns: PeerTurns
   private let clock: any EngineClock
+  private let user: DICOMUser?
 
-  /// - Parameter turns: shared by the lists of one peer.
+  /// - Parameters:
+  ///   - turns: shared by the lists of one peer.
+  ///   - user: who we say we are, where the peer asks.
   public init(
     _ worklist: Configuration.Worklist, address: PeerAddress,
     timeouts: AssociationTimeouts = AssociationTimeouts(), turns: PeerTurns = PeerTurns(1),
-    clock: any EngineClock = SystemClock()
+    clock: any EngineClock = SystemClock(), user: DICOMUser? = nil
   ) {
+    self.user = user
     self.worklist = worklist
     self.address = address
     self.timeouts = timeouts
@@ -107,10 +112,14 @@ public struct WorklistSource: CollaborationListSource {
       timeouts.connect = min(timeouts.connect, left)
       timeouts.association = min(timeouts.association, left)
     }
+    let identity: UserInformation.UserIdentity?
+    do throws(SecretPlace.Fault) { identity = try user?.identity() } catch {
+      throw failure("the passcode: \(error)")
+    }
     do throws(AssociationError) {
       return try Association.request(
         to: address, contexts: [ProposedContext(InformationModel.modalityWorklist.findClass)],
-        timeouts: timeouts)
+        timeouts: timeouts, extensions: AssociationExtensions(userIdentity: identity))
     } catch {
       throw failure(error, 0)
     }

@@ -79,22 +79,28 @@ extension DispatchSurroundings {
     let timeouts = AssociationTimeouts(
       connect: destination.connectTimeout, association: destination.associationTimeout,
       response: destination.responseTimeout)
-    var recipient: any ImageRecipient = DIMSERecipient(
-      DIMSERecipient.Options(name: destination.name, address: address, timeouts: timeouts),
-      archive: archive)
+    let user = destination.user.map(DICOMUser.init)
+    let options = DIMSERecipient.Options(
+      name: destination.name, address: address, timeouts: timeouts, user: user)
+    var recipient: any ImageRecipient = DIMSERecipient(options, archive: archive)
     if destination.transfer == .move,
       let peer = configuration.peers.first(where: { $0.name == destination.mover })
     {
-      let mover = DIMSEPeer(
-        DIMSEPeer.Options(peer, configuration, destination: destination.aeTitle))
-      recipient = MoveRecipient(name: destination.name, mover: mover)
+      // However we fetch from it: only by C-MOVE does it send to somebody else.
+      var asked = DIMSEPeer.Options(peer, configuration, destination: destination.aeTitle)
+      asked.retrieve = .move
+      recipient = MoveRecipient(name: destination.name, mover: DIMSEPeer(asked))
     }
-    guard destination.verifyByQuery else { return recipient }
     let query = DIMSEPeer(
       DIMSEPeer.Options(
         name: destination.name, address: address, timeouts: timeouts,
-        destination: configuration.archive.aeTitle))
-    return VerifiedRecipient(recipient, query: query)
+        destination: configuration.archive.aeTitle, user: user))
+    if destination.storageCommitment {
+      recipient = CommittedRecipient(
+        recipient, options: options, timeout: destination.commitmentTimeout,
+        desk: archive.commitments, archive: archive, query: query)
+    }
+    return destination.verifyByQuery ? VerifiedRecipient(recipient, query: query) : recipient
   }
 }
 

@@ -396,6 +396,7 @@ extension Dispatcher {
         switch outcome {
         case .stored: (0, true, false)
         case .storedWithWarning(let status): (status, true, false)
+        case .storedUnproven: (0, true, false)
         case .refused(let status, _): (status, false, true)
         case .failed(let status, _): (status, false, false)
         }

@@ -172,6 +172,9 @@ public struct TransferPass: Sendable {
     var refused = 0
     var failed = 0
     var words: String?
+    /// Stored as the recipient says, without the proof that was asked for; and why.
+    var unproven = 0
+    var doubt: String?
   }
 
   private func send(
@@ -186,6 +189,9 @@ public struct TransferPass: Sendable {
       try recipient.send(study, objects, priority: priority, stop: stop) { uid, outcome in
         switch outcome {
         case .stored, .storedWithWarning: break
+        case .storedUnproven(let text):
+          tally.unproven += 1
+          tally.doubt = text
         case .refused(_, let text):
           tally.refused += 1
           tally.words = text
@@ -239,6 +245,11 @@ public struct TransferPass: Sendable {
         reason: "there is nothing to send: no image of it is in the archive",
         owner: "the examining department: the images have not reached the PACS")
     }
-    return .done(missing > 0 ? "forced: \(missing) objects of the source were left out" : nil)
+    var remarks: [String] = []
+    if missing > 0 { remarks.append("forced: \(missing) objects of the source were left out") }
+    if let doubt = tally.doubt {
+      remarks.append("\(tally.unproven) objects without proof: \(doubt)")
+    }
+    return .done(remarks.isEmpty ? nil : remarks.joined(separator: "; "))
   }
 }

@@ -75,6 +75,18 @@ struct CommandTests {
     } throws: { "\($0)".contains(reason) }
   }
 
+  @Test("What Orthanc appends to a command is passed over")
+  func appended() throws {
+    let command = try Command(
+      decoding: bytes(
+        """
+        00 00 00 01 02 00 00 00 10 80 00 00 00 08 02 00 00 00 01 01
+        08 00 00 00 04 00 00 00 0C 00 00 00 08 00 58 00 04 00 00 00 '1.2' 00
+        """))
+    #expect(command.field == .getRequest.response && !command.hasDataSet)
+    #expect(command == Command(.getRequest.response))
+  }
+
   @Test("Statuses fall in the categories of PS3.7 annex C")
   func statuses() {
     #expect(DIMSEStatus(0x0000).category == .success)

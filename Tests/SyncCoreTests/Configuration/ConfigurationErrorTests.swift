@@ -20,6 +20,8 @@ struct ConfigurationErrorTests {
     "expected a size such as \"256 KiB\", \"500 MB\" or \"2 GiB\", from 16 KiB to 16 MiB"
   private static let aeTitle =
     "expected an AE title: 1 to 16 ASCII characters, no backslash, no space at either end"
+  private static let sopClass =
+    "expected a SOP Class UID such as \"1.2.752.24.3.1\", or the beginning of one such as \"1.2.752.24.*\", but none of the standard's: those are taken or not by themselves"
   private static let levels = #"one of "debug", "info", "notice", "warning", "error""#
 
   @Test(
@@ -68,6 +70,18 @@ struct ConfigurationErrorTests {
       (
         "archive.allow_from = [\"10.0.0.0/8\", \"10.0.0.0/33\"]",
         "1:37: archive.allow_from[2]: found \"10.0.0.0/33\", expected an address or a network such as 10.1.2.0/24 or fd00::/8"
+      ),
+      (
+        "archive.accept_sop_classes = [\"1.2.752.*\", \"1.2.840.10008.5.*\"]",
+        "1:44: archive.accept_sop_classes[2]: found \"1.2.840.10008.5.*\", \(sopClass)"
+      ),
+      (
+        "archive.accept_sop_classes = [\"1.2.*\"]",
+        "1:31: archive.accept_sop_classes[1]: found \"1.2.*\", \(sopClass)"
+      ),
+      (
+        "archive.accept_sop_classes = [\"1.2*\"]",
+        "1:31: archive.accept_sop_classes[1]: found \"1.2*\", \(sopClass)"
       ),
       (
         "archive.allow_calling = \"A\"",
@@ -162,6 +176,18 @@ struct ConfigurationErrorTests {
       (
         "[[peer]]\nname = \"a\"\nae_title = \"A\"\nhost = \"h\"\n[[peer]]\nname = \"a\"\nae_title = \"B\"\nhost = \"h\"",
         "6:8: peer[2].name: the peer a is defined twice"
+      ),
+      (
+        "[[peer]]\nname = \"a\"\nae_title = \"A\"\nhost = \"h\"\npasscode = \"/p\"",
+        "5:12: peer[1].passcode: needs the user that it is the passcode of"
+      ),
+      (
+        "[[peer]]\nname = \"a\"\nae_title = \"A\"\nhost = \"h\"\nuser = \"u\"\npasscode = \"x\"",
+        "6:12: peer[1].passcode: found \"x\", expected where the secret lies: a file's absolute path, or credential:NAME; never the secret"
+      ),
+      (
+        "[[peer]]\nname = \"a\"\nae_title = \"A\"\nhost = \"h\"\nretrieve = \"xyzzy\"",
+        "5:12: peer[1].retrieve: found \"xyzzy\", expected one of \"move\", \"get\""
       ),
       (
         "[[peer]]\nname = \"a\"\nae_title = \"VGRSECTEMP\"\nhost = \"127.0.0.1\"\nport = 11112",

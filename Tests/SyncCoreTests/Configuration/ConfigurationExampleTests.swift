@@ -59,8 +59,8 @@ struct ConfigurationExampleTests {
       name: "sectra", aeTitle: "SECTRAPACS", host: "pacs.example.org", port: 2762)
     peer.callingAETitle = expected.archive.aeTitle
     peer.tls = exampleFiles
+    peer.user = Configuration.User(name: "syncd", passcode: "credential:sectra-passcode")
     expected.peers = [peer, Configuration.Peer(name: "web", server: "pacs")]
-
     var drop = Configuration.CSVDrop(directory: "/var/lib/syncd/lists/teleconsult")
     drop.maxAge = expected.cycle.interval * 2
     let list = Configuration.List(
@@ -129,6 +129,8 @@ struct ConfigurationExampleTests {
     destination.port = 2762
     destination.transfer = .move
     destination.mover = "sectra"
+    destination.user = Configuration.User(
+      name: "syncd", passcode: "credential:reviewer-passcode")
     destination.hl7 = "reviewer"
     destination.window = TimeWindow("06:00-22:00")
     var web = Configuration.Destination(name: "reviewer-web", aeTitle: "", host: "")

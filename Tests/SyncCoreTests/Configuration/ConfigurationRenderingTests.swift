@@ -52,6 +52,7 @@ struct ConfigurationRenderingTests {
     max_pdu = "128 KiB"
     allow_calling = ["ONE", "TWO"]
     allow_from = ["10.1.2.0/24", "fd00::/8"]
+    accept_sop_classes = ["1.2.752.24.3.1", "1.3.12.2.*"]
     [prefetch]
     stability = "250ms"
     retry = "31s"
@@ -86,6 +87,9 @@ struct ConfigurationRenderingTests {
     association_timeout = "31s"
     response_timeout = "61s"
     move_idle_timeout = "11m"
+    retrieve = "get"
+    user = "syncd"
+    passcode = "credential:sectra"
     [[peer]]
     name = "web"
     kind = "dicomweb"

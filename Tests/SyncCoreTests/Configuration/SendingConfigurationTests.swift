@@ -78,6 +78,10 @@ struct SendingConfigurationTests {
     association_timeout = "32s"
     response_timeout = "62s"
     verify_by_query = true
+    storage_commitment = true
+    commitment_timeout = "2m"
+    user = "syncd"
+    passcode = "/etc/syncd/passcode"
     hl7 = "ris"
     window = "20:00-06:00"
     [[destination]]

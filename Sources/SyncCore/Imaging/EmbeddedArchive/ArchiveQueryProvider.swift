@@ -20,15 +20,19 @@ extension EmbeddedArchive: QueryProvider {
   }
 
   static func level(_ request: QueryRequest) throws(ServiceFailure) -> QueryLevel {
-    guard request.model == .studyRoot || request.model == .patientRoot else {
+    guard [.studyRoot, .patientRoot, .patientStudyOnly].contains(request.model) else {
       throw ServiceFailure(.sopClassNotSupported)
     }
     guard let level = request.level else {
       throw ServiceFailure(.dataSetDoesNotMatchSOPClass, "no Query/Retrieve Level (0008,0052)")
     }
-    guard level != .patient || request.model == .patientRoot else {
+    guard level != .patient || request.model != .studyRoot else {
       throw ServiceFailure(
         .dataSetDoesNotMatchSOPClass, "Study Root has no PATIENT level")
+    }
+    guard level.depth <= QueryLevel.study.depth || request.model != .patientStudyOnly else {
+      throw ServiceFailure(
+        .dataSetDoesNotMatchSOPClass, "Patient/Study Only has no \(level.rawValue) level")
     }
     return level
   }
@@ -136,7 +140,7 @@ extension EmbeddedArchive: QueryProvider {
 }
 
 extension EmbeddedArchive: RetrieveProvider {
-  /// The objects a C-MOVE names by the unique keys of its level, and of those above where given.
+  /// The objects a C-MOVE or C-GET names by the unique keys of its level, and of those above where given.
   public func plan(_ request: QueryRequest) throws(ServiceFailure) -> [StoredInstance] {
     let level = try Self.level(request)
     let query = ArchiveQuery(level, request.identifier, uniqueKeysOnly: true)

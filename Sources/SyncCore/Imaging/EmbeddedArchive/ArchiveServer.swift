@@ -2,7 +2,8 @@ import DICOM
 import Platform
 
 extension EmbeddedArchive {
-  /// A server for this archive: it takes every storage SOP class, and answers queries and moves.
+  /// A server for this archive: it takes every storage SOP class, answers queries, sends
+  /// what is asked for by C-MOVE and C-GET, and commits to what it has stored.
   /// The caller starts it, and stops it before ``close()``.
   /// - Parameters:
   ///   - endpoint: where it listens.
@@ -30,16 +31,30 @@ extension EmbeddedArchive {
       aeTitle: configuration.aeTitle, contextPolicy: Self.contextPolicy, destination: destination,
       identity: configuration.identity)
     configure(&server)
+    let choice = RetrievalChoice(reader)
+    server.contextPolicy.retrieval = { choice.choose($0, $1) }
     return DICOMServer(
       on: listener, configuration: server,
-      services: DICOMServices(storage: self, query: self, retrieve: self), observe: observe)
+      services: DICOMServices(
+        storage: self, query: self, retrieve: self, commitment: self,
+        commitmentReports: commitments, isRelational: true), observe: observe)
   }
 
   /// Every storage class, and of the transfer syntaxes the one the sender names first: that is how
-  /// it has the object, which then is not converted on the way. Not deflated ones, whose header
-  /// cannot be read without inflating them; a sender has to offer another one beside (PS3.5
-  /// section 10.1).
-  static let contextPolicy = ContextPolicy(storage: { _, proposed in
-    proposed.first { !$0.isDeflated }
-  })
+  /// it has the object, which then is not converted on the way. Deflated and big endian objects
+  /// are kept as they come.
+  static let contextPolicy = contextPolicy(accepting: [])
+
+  /// The same with SOP classes that the standard does not know.
+  /// - Parameter sopClasses: UIDs, or the beginnings of UIDs, which then end in `.*`.
+  public static func contextPolicy(accepting sopClasses: [String]) -> ContextPolicy {
+    let uids = Set(sopClasses.filter { !$0.hasSuffix(".*") }.map { UID($0) })
+    let prefixes = sopClasses.filter { $0.hasSuffix(".*") }.map { String($0.dropLast()) }
+    return ContextPolicy(
+      isStorage: { uid in
+        ContextPolicy.isStandardStorage(uid) || uids.contains(uid)
+          || prefixes.contains { uid.value.hasPrefix($0) }
+      },
+      storage: { _, proposed in proposed.first })
+  }
 }

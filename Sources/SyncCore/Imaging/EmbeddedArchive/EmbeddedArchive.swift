@@ -38,6 +38,8 @@ public final class EmbeddedArchive: Sendable {
   let indexer: ArchiveIndexer
   let reader: ArchiveReader
   let report: @Sendable (ArchiveEvent) -> Void
+  /// The storage commitments that we have asked others for: their reports may come to our server.
+  public let commitments = CommitmentDesk()
   private let lock: FileDescriptor
   private let temporaryNumber = Atomic<UInt64>(0)
   private let isDiskLow = Atomic<Bool>(false)

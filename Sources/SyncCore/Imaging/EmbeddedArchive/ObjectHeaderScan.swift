@@ -12,10 +12,10 @@ extension ObjectHeader {
     _ file: borrowing FileDescriptor, from offset: Int, length: Int, _ syntax: TransferSyntax,
     beginning: [UInt8] = []
   ) throws(ObjectHeaderError) -> ObjectHeader {
+    if syntax.isDeflated { return try scanDeflated(file, from: offset, length: length, syntax) }
     var reader = HeaderReader(
       position: offset, end: offset + length, isExplicit: syntax.isExplicitVR,
       isBigEndian: syntax.isBigEndian, window: beginning)
-    if syntax.isDeflated { throw .unreadable("deflated data sets are not taken") }
     var uids: [UInt32: UID] = [:]
     var characterSet: [UInt8] = []
     var values: [(position: Int, bytes: [UInt8])] = []
@@ -35,6 +35,55 @@ extension ObjectHeader {
         }
       }
     }
+    return try make(uids, values, characterSet, isBigEndian: syntax.isBigEndian)
+  }
+
+  /// A deflated data set has to be inflated from its first byte on (PS3.5 annex A.5): in pieces, and
+  /// not further than the elements reach that are wanted.
+  private static func scanDeflated(
+    _ file: borrowing FileDescriptor, from offset: Int, length: Int, _ syntax: TransferSyntax
+  ) throws(ObjectHeaderError) -> ObjectHeader {
+    let uidTags = [0x0008_0016, 0x0008_0018, 0x0020_000D, 0x0020_000E].map {
+      Tag(packed: $0)
+    }
+    let last = Tag(0x0028, 0xFFFF)
+    var scanner = HeaderScanner(
+      syntax, wanted: uidTags + IndexedAttribute.all.map(\.tag), through: last)
+    var done = 0
+    do throws(DataSetError) {
+      while !scanner.isDone, done < length {
+        let piece: [UInt8]
+        do throws(SystemError) {
+          piece = try file.bytes(min(64 << 10, length - done), at: offset + done)
+        } catch {
+          throw DataSetError(.invalidDeflate("the file cannot be read: \(error.name)"))
+        }
+        guard !piece.isEmpty else { break }
+        done += piece.count
+        try scanner.push(piece)
+      }
+      if !scanner.isDone { try scanner.finish() }
+    } catch {
+      throw .unreadable(error.description)
+    }
+    let found = scanner.header
+    var uids: [UInt32: UID] = [:]
+    for tag in uidTags {
+      if let bytes = found.bytes(tag) {
+        uids[tag.packed] = UID(AttributeMatching.trimmed(String(decoding: bytes, as: UTF8.self)))
+      }
+    }
+    let values = IndexedAttribute.all.indices.compactMap { position in
+      found.bytes(IndexedAttribute.all[position].tag).map { (position: position, bytes: $0) }
+    }
+    return try make(
+      uids, values, found.bytes(.specificCharacterSet) ?? [], isBigEndian: false)
+  }
+
+  private static func make(
+    _ uids: [UInt32: UID], _ values: [(position: Int, bytes: [UInt8])], _ characterSet: [UInt8],
+    isBigEndian: Bool
+  ) throws(ObjectHeaderError) -> ObjectHeader {
     func uid(_ tag: UInt32, _ name: String) throws(ObjectHeaderError) -> UID {
       guard let uid = uids[tag], !uid.value.isEmpty else { throw .missing(name) }
       // Such a UID fits nowhere in the network protocol: no peer could ask for it.
@@ -50,7 +99,7 @@ extension ObjectHeader {
       let attribute = IndexedAttribute.all[position]
       header.values[position] =
         attribute.vr == .US
-        ? Self.unsignedShort(bytes, isBigEndian: syntax.isBigEndian)
+        ? Self.unsignedShort(bytes, isBigEndian: isBigEndian)
         : AttributeText.decode(bytes, attribute.vr, characterSet: characterSet)
     }
     return header

@@ -65,7 +65,7 @@ extension EngineSurroundings {
       sources[peer.name] =
         DICOMwebSource(peer, configuration, services, storage: storage)
         ?? DIMSEPeer(
-          DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle))
+          DIMSEPeer.Options(peer, configuration, destination: configuration.archiveTitle))
     }
     self.init(portal: portal, archive: archive, lists: lists, sources: sources)
     self.services = services.all

@@ -39,7 +39,7 @@ extension DispatchSettings {
 extension DispatchSurroundings {
   /// The destinations and interfaces of a configuration.
   public init(
-    _ configuration: Configuration, archive: EmbeddedArchive,
+    _ configuration: Configuration, archive: any ImageArchive & StoredObjects,
     sources: [String: any ImageSource], services: HTTPServices = HTTPServices(),
     disclosures: any DisclosureLog
   ) {
@@ -73,7 +73,7 @@ extension DispatchSurroundings {
 extension DispatchSurroundings {
   private static func recipient(
     _ destination: Configuration.Destination, _ configuration: Configuration,
-    _ archive: EmbeddedArchive
+    _ archive: any StoredObjects
   ) -> any ImageRecipient {
     let address = PeerAddress(
       host: destination.host, port: UInt16(destination.port), calledAE: destination.aeTitle,

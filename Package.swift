@@ -90,7 +90,7 @@ let package = Package(
       name: "TOMLTests", dependencies: ["TOML", "TestSupport"], exclude: ["toml-test"],
       swiftSettings: strict),
     .testTarget(
-      name: "DICOMTests", dependencies: ["DICOM", "TestSupport", "Platform"],
+      name: "DICOMTests", dependencies: ["DICOM", "Training", "TestSupport", "Platform"],
       swiftSettings: strict),
     .testTarget(
       name: "HTTPTests", dependencies: ["HTTP", "TLS", "JSON", "TestSupport", "Platform"],

@@ -191,7 +191,7 @@ public final class TLSTransport: ByteTransport {
       let failure = handle.withLock { handle -> TLSFailure? in handle.send(rest, &count) }
       written += count
       guard let failure else { continue }
-      guard failure.code == CURLE_AGAIN else { throw failure.error(during: "write", peer) }
+      guard failure.code == CURLE_AGAIN else { throw writeError(failure) }
       if try wait(POLLOUT, deadline, "write", atMost: .zero) {
         // There is room, and yet nothing goes: it is something to read that is missing (a
         // renegotiation). Or there was none a moment ago; so not for long.
@@ -200,6 +200,20 @@ public final class TLSTransport: ByteTransport {
         _ = try wait(POLLOUT, deadline, "write", atMost: .seconds(1))
       }
     }
+  }
+
+  /// A peer that refuses our certificate, or the lack of one, may have closed before we could read
+  /// why: TLS 1.3 tells after the handshake, while we write already.
+  private func writeError(_ failure: TLSFailure) -> TransportError {
+    if failure.isExplained || hasRead.load(ordering: .relaxed) {
+      return failure.error(during: "write", peer)
+    }
+    let told = withUnsafeTemporaryAllocation(byteCount: 16, alignment: 1) { buffer in
+      var count = 0
+      return handle.withLock { handle -> TLSFailure? in handle.receive(buffer, &count) }
+    }
+    if let told, told.isExplained { return told.error(during: "read", peer) }
+    return TLSFailure.closedUnheard(peer, hasCertificate: hasCertificate)
   }
 
   // MARK: - Ending

@@ -24,7 +24,7 @@ enum ExitCode: Int32, CaseIterable {
     case .timeout: "No answer in time, or syncd is busy. What was started goes on."
     case .partial: "Done in part: some lists, flags, images or assignments are not."
     case .versionMismatch: "syncd and syncctl are of versions that do not fit together."
-    case .notFound: "No such list, examination, assignment, recipient or destination."
+    case .notFound: "No such list, examination, assignment, recipient, destination or peer."
     case .failedAssignments: "There are failed assignments; of `failed` only."
     case .changes: "Something would be changed; of `plan --detailed-exitcode` only."
     }

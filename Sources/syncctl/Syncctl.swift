@@ -56,6 +56,8 @@ enum Syncctl {
     case "dest list": return try DestinationsCommand(session: session).run()
     case "dest pause": return try DestinationsCommand(session: session).pause()
     case "dest resume": return try DestinationsCommand(session: session).resume()
+    case "peer list": return try PeersCommand(session: session).run()
+    case "peer probe": return try ProbeCommand(session: session).run()
     case "retry explain": return try ExplainCommand(session: session).run()
     case "config check": return try ConfigCheckCommand(session: session).run()
     case "config show": return try ConfigShowCommand(session: session).run()

@@ -34,6 +34,8 @@ final class Daemon: Sendable {
   private let archive: any ImageArchive & StoredObjects
   /// The archive where it is one of our own; nil where a peer is the archive, and nobody sends here.
   private let embedded: (archive: EmbeddedArchive, server: DICOMServer)?
+  /// What is known of the peers, whatever the configuration in force.
+  private let peers: PeerRegister
   private let control: Monitor<VarlinkServer?>
   private let archiveFacts: Monitor<ArchiveFacts?>
   private let startedAt = WallTime.now
@@ -59,6 +61,9 @@ final class Daemon: Sendable {
     let services = HTTPServices(configuration)
     self.services = Mutex(services)
     portal = try Self.portal(configuration, services, startedAt, log)
+    peers = PeerRegister(directory: configuration.daemon.stateDirectory) { problem in
+      log.warning("what is known of peers", ["reason": problem])
+    }
     accessLog = try AccessLog.open(directory: configuration.accessLogDirectory, now: .now)
     desk = Mutex(nil)
     control = Monitor(nil)
@@ -182,7 +187,8 @@ final class Daemon: Sendable {
 
   private func engineSurroundings(_ configuration: Configuration) -> EngineSurroundings {
     EngineSurroundings(
-      configuration, portal: portal, archive: archive, services: services.withLock { $0 })
+      configuration, portal: portal, archive: archive, services: services.withLock { $0 },
+      peers: peers)
   }
 
   private func surroundings(_ configuration: Configuration) -> DispatchSurroundings {
@@ -314,7 +320,12 @@ final class Daemon: Sendable {
     }
     let server = VarlinkServer(
       service: try ControlService(
-        engine: loop, facts: facts, delivery: deliveries, access: accessLog, log: log
+        engine: loop, facts: facts, delivery: deliveries,
+        peers: PeerService(
+          engine: loop, register: peers, access: accessLog, log: log,
+          services: { [self] in services.withLock { $0 } },
+          configuration: { [self] in current.withLock { $0.configuration } }),
+        access: accessLog, log: log
       ).service(),
       options: options
     ) { event in log.debug("control", ["event": "\(event)"]) }
@@ -360,7 +371,6 @@ final class Daemon: Sendable {
   ) throws -> DICOMServer {
     let settings = configuration.archive
     let networks = settings.allowFrom.compactMap { NetworkRange($0) }
-    let peers = configuration.peers
     func configure(_ server: inout ServerConfiguration) {
       server.mostAssociations = settings.maxAssociations
       server.maximumPDULength = UInt32(clamping: settings.maxPDU)
@@ -370,9 +380,11 @@ final class Daemon: Sendable {
       }
     }
     let destination: @Sendable (String) -> PeerAddress? = { title in
-      peers.first { $0.kind == .dimse && $0.aeTitle == title }.map {
-        PeerAddress(
-          host: $0.host, port: UInt16($0.port), calledAE: $0.aeTitle, callingAE: settings.aeTitle)
+      configuration.peers.first { $0.kind == .dimse && $0.aeTitle == title }.map {
+        var address = $0.address(from: configuration)
+        address.callingAE = settings.aeTitle
+        return address
+
       }
     }
     let observe: @Sendable (ServerEvent) -> Void = { Self.report($0, log) }

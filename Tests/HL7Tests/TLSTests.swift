@@ -226,6 +226,131 @@ import TestSupport
     #expect(strange.contains("not accept our certificate: it has to trust"), "\(strange)")
   }
 
+  @Test(
+    "a thread that writes and one that reads do not wait for each other, and nothing is lost",
+    .needs(.program("openssl")))
+  func bothWays() throws {
+    let authority = try TestAuthority()
+    let own = try authority.issue("localhost")
+    let port = try freePort()
+    let server = try ChildProcess(
+      "openssl",
+      ["s_server", "-accept", "\(port)", "-cert", own.certificate, "-key", own.key, "-quiet"],
+      keepInputOpen: true)
+    defer { server.stop() }
+    let transport = try #require(
+      waitForTransport(port, TLSOptions(trustedCertificates: authority.file), server))
+    #expect(transport.session.version == "TLSv1.3")
+    #expect(transport.session.cipher?.contains("TLS_") == true)
+    #expect(transport.session.subject?.contains("localhost") == true)
+    #expect(transport.session.issuer?.contains("Test authority") == true)
+    #expect(transport.session.validity?.notAfter.description.hasPrefix("2049-12-31") == true)
+
+    // Each far more than the buffers on the way hold: a writer that kept the reader from reading
+    // would wait for ever.
+    let size = 6 << 20
+    var state: UInt32 = 1
+    let sent = [UInt8](unsafeUninitializedCapacity: size) { bytes, count in
+      for index in 0..<size {
+        state = state &* 1_664_525 &+ 1_013_904_223
+        bytes[index] = UInt8(truncatingIfNeeded: state >> 24)
+      }
+      count = size
+    }
+    let deadline = Deadline.after(.seconds(90))
+    let feeder = WorkThread.start("feeder") { server.write(sent) }
+    let writer = WorkThread.start("writer") { Self.gather(sent, transport, deadline) }
+    var received: [UInt8] = []
+    received.reserveCapacity(size)
+    var buffer = [UInt8](repeating: 0, count: 100_000)
+    while received.count < size {
+      // Sometimes it is only asked first whether there is something.
+      if received.count % 3 == 0 { #expect(try transport.waitReadable(until: deadline)) }
+      let count = try buffer.withUnsafeMutableBytes {
+        try transport.read(into: $0, deadline: deadline)
+      }
+      try #require(count > 0)
+      received += buffer[..<count]
+    }
+    #expect(received == sent)
+    #expect(writer.join(until: deadline) && feeder.join(until: deadline))
+    #expect(waitUntil(deadline) { server.standardOutputBytes.count >= size })
+    #expect(server.standardOutputBytes == sent)
+    #expect(try transport.waitReadable(until: .after(.milliseconds(50))) == false)
+    transport.close()
+    #expect(throws: TransportError.self) { try transport.write([1], deadline: soon) }
+  }
+
+  /// Writes as DICOM does: headers of 12 bytes before values of all sizes.
+  private static func gather(_ sent: [UInt8], _ transport: TLSTransport, _ deadline: Deadline) {
+    var position = 0
+    var length = 1
+    sent.withUnsafeBytes { bytes in
+      while position < bytes.count {
+        var vectors: [iovec] = []
+        while vectors.count < 16, position < bytes.count {
+          for piece in [12, length] where position < bytes.count {
+            let count = min(piece, bytes.count - position)
+            vectors.append(
+              iovec(
+                iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress! + position),
+                iov_len: count))
+            position += count
+          }
+          length = length &* 3 % 300_007
+        }
+        let isWritten = vectors.withUnsafeMutableBufferPointer { pieces in
+          (try? transport.write(gathering: pieces, deadline: deadline)) != nil
+        }
+        // What is missing shows at the other end.
+        if !isWritten { return }
+      }
+    }
+  }
+
+  @Test(
+    "keys are changed in the middle by either side, and the stream goes on",
+    .needs(.program("openssl")),
+    arguments: [("-tls1_3", "K"), ("-tls1_3", "k"), ("-tls1_2", "r")])
+  func keyUpdate(_ version: String, _ command: String) throws {
+    let authority = try TestAuthority()
+    let own = try authority.issue("localhost")
+    let port = try freePort()
+    // Not quiet: it obeys commands at the beginning of a line.
+    let server = try ChildProcess(
+      "openssl",
+      ["s_server", "-accept", "\(port)", "-cert", own.certificate, "-key", own.key, version],
+      keepInputOpen: true)
+    defer { server.stop() }
+    let transport = try #require(
+      waitForTransport(port, TLSOptions(trustedCertificates: authority.file), server))
+    try transport.write(Array("first\n".utf8), deadline: soon)
+    #expect(server.waitForOutput("first"))
+    server.write(Array("\(command)\n".utf8))
+    // It says so with the next line that it shows.
+    #expect(
+      try waitUntil(soon) {
+        try transport.write(Array("more\n".utf8), deadline: soon)
+        return server.standardOutput.contains("SSL_do_handshake -> 1")
+      })
+    // Data of the server's after the command: the client reads the one with the other.
+    server.write(Array("after\n".utf8))
+    let reader = Monitor("")
+    let thread = WorkThread.start("reader") { [soon] in
+      while let bytes = try? transport.read(deadline: soon), !bytes.isEmpty {
+        reader.update { $0 += String(decoding: bytes, as: UTF8.self) }
+      }
+    }
+    #expect(reader.wait(until: soon) { $0.contains("after") ? true : nil } == true)
+    for number in 0..<50 {
+      try transport.write(
+        Array("line \(number) \(String(repeating: "x", count: 20_000))\n".utf8), deadline: soon)
+    }
+    #expect(server.waitForOutput("line 49 "), "\(server.standardError)")
+    transport.interrupt()
+    #expect(thread.join(until: soon))
+  }
+
   private func waitForTransport(
     _ port: UInt16, _ options: TLSOptions, _ server: ChildProcess
   ) -> TLSTransport? {

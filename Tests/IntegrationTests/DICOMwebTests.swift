@@ -341,6 +341,13 @@ struct DICOMwebTests {
       #expect(daemon.archived().count == studies.files.count)
 
       let number = try #require(studies.counts.max { $0.value < $1.value }?.key)
+      let probed = try ChildProcess.run(
+        Peers.product("syncctl"),
+        ["--socket", daemon.socket, "peer", "probe", "sectra", "--number", number])
+      #expect(probed.status == 0, "\(probed.output)")
+      for words in ["QIDO-RS", "WADO-RS", "\(studies.counts[number]!) objects"] {
+        #expect(probed.output.contains(words), "\(probed.output)")
+      }
       let id = try #require(
         try daemon.syncctl(["send", number, "--to", "tmc"]).first?["id"]?.stringValue)
       let isSent = try waitUntil(.after(.seconds(60))) {

@@ -16,19 +16,23 @@ final class DaemonFixture: Sendable {
   /// - Parameters:
   ///   - peer: the PACS that the list's images come from.
   ///   - archivePort: where the PACS has been told that the archive is.
-  init(peer: ApplicationEntityAddress, archivePort: UInt16) throws {
+  ///   - peerKeys: more keys of the peer.
+  init(peer: ApplicationEntityAddress, archivePort: UInt16, peerKeys: String = "") throws {
     directory = try TemporaryDirectory()
     self.archivePort = archivePort
     _ = try directory.makeDirectory("lists")
-    try configure(peer: peer)
+    try configure(peer: peer, peerKeys: peerKeys)
   }
 
-  func configure(peer: ApplicationEntityAddress, extra: String = "") throws {
+  func configure(
+    peer: ApplicationEntityAddress, extra: String = "", peerKeys: String = ""
+  ) throws {
     try configure(
       peer: """
         ae_title = "\(peer.aeTitle)"
         host = "127.0.0.1"
         port = \(peer.port)
+        \(peerKeys)
         """, extra: extra)
   }
 

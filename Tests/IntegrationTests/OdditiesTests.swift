@@ -47,6 +47,40 @@ private final class RefusingArchive: StorageProvider, ImageArchive {
   var refusal: String? { nil }
 }
 
+private struct NoMatches: QueryProvider {
+  func find(_ request: QueryRequest, emit: (DataSet) -> Bool) throws(ServiceFailure) {}
+}
+
+/// A PACS that is asked to send: notes at which levels, and takes some of them only.
+private final class LevelledPACS: RetrieveProvider {
+  struct State: Sendable {
+    var asked: [QueryLevel] = []
+    var takes: [QueryLevel: DIMSEStatus] = [:]
+  }
+  let state = Monitor(State())
+  private let instances: [StoredInstance]
+
+  init(_ instances: [StoredInstance]) { self.instances = instances }
+
+  func plan(_ request: QueryRequest) throws(ServiceFailure) -> [StoredInstance] {
+    let level = request.level ?? .study
+    let refusal = state.update { state -> DIMSEStatus? in
+      state.asked.append(level)
+      return state.takes[level]
+    }
+    if let refusal { throw ServiceFailure(refusal, "told to") }
+    return instances
+  }
+
+  /// The levels asked for since the last call.
+  func takeAsked() -> [QueryLevel] {
+    state.update { state in
+      defer { state.asked = [] }
+      return state.asked
+    }
+  }
+}
+
 @Suite("What peers do, and what is made of it", .serialized)
 struct OdditiesTests {
   private static let images = RealImages.paths(in: "dicomdirtests/98892003/MR700")
@@ -62,13 +96,15 @@ struct OdditiesTests {
     return (directory, files.map { "\(directory.path)/\($0)" })
   }
 
-  private func peer(_ address: ApplicationEntityAddress, to destination: String) -> DIMSEPeer {
+  private func peer(
+    _ address: ApplicationEntityAddress, to destination: String, _ register: PeerRegister? = nil
+  ) -> DIMSEPeer {
     DIMSEPeer(
       DIMSEPeer.Options(
         name: "sectra",
         address: PeerAddress(
           host: "127.0.0.1", port: address.port, calledAE: address.aeTitle, callingAE: "VGRSECTEMP"),
-        destination: destination))
+        destination: destination), register: register)
   }
 
   private func pass(
@@ -154,6 +190,90 @@ struct OdditiesTests {
         pacs.address, archive, unknown: "does not know the AE title STRANGER",
         down: "could not send to DOWN")
     }
+  }
+
+  @Test(
+    "the level at which a peer sends is learnt from what arrives, and outlives a restart",
+    .needs(.python("pydicom")))
+  func learntLevel() async throws {
+    try await offPool {
+      let archive = RefusingArchive()
+      let server = try server(archive)
+      defer { server.stop() }
+      let instances = try Self.images.prefix(2).map { path in
+        let file = try Part10File.open(path)
+        return StoredInstance(
+          sopClass: try #require(file.header.metaInformation?.mediaStorageSOPClass),
+          sopInstance: try #require(file.header.metaInformation?.mediaStorageSOPInstance),
+          transferSyntax: file.transferSyntax, path: path, dataSetOffset: file.dataSetOffset,
+          dataSetLength: file.dataSetLength)
+      }
+      let pacs = LevelledPACS(instances)
+      let provider = try DICOMServer(
+        on: .tcp(host: "127.0.0.1", port: 0),
+        configuration: ServerConfiguration(
+          aeTitle: "SECTRAPACS",
+          destination: { [port = server.port] title in
+            PeerAddress(
+              host: "127.0.0.1", port: port, calledAE: title, callingAE: "SECTRAPACS")
+          }),
+        services: DICOMServices(query: NoMatches(), retrieve: pacs))
+      provider.start()
+      defer { provider.stop() }
+      let address = ApplicationEntityAddress("SECTRAPACS", port: provider.port)
+      let missing = instances.map { ImageObject(sopInstance: $0.sopInstance, series: "1.2") }
+      func retrieve(_ register: PeerRegister) throws -> [QueryLevel] {
+        let source = peer(address, to: "VGRSECTEMP", register)
+        _ = try source.retrieve(
+          study: "1.2.3", missing: missing, isWholeStudy: false, stop: Gate(), progress: { _ in })
+        return pacs.takeAsked()
+      }
+      let directory = try TemporaryDirectory()
+
+      // Everything is refused, as by one whose destination is down: that teaches nothing.
+      pacs.state.update {
+        $0.takes = [
+          .image: .cannotUnderstand, .series: .cannotUnderstand, .study: .cannotUnderstand,
+        ]
+      }
+      #expect(try retrieve(PeerRegister(directory: directory.path)) == [.image, .series, .study])
+      #expect(try retrieve(PeerRegister(directory: directory.path)) == [.image, .series, .study])
+      // Whole series only: found out once.
+      pacs.state.update { $0.takes = [.image: .dataSetDoesNotMatchSOPClass] }
+      #expect(try retrieve(PeerRegister(directory: directory.path)) == [.image, .series])
+      #expect(archive.state.read { $0.stored.count } == 2)
+      let later = PeerRegister(directory: directory.path)
+      #expect(later.known("sectra").level == .series)
+      #expect(try retrieve(later) == [.series])
+      // Of another address nothing is known, and after a week a finer level is tried again.
+      #expect(later.level(of: "sectra", at: "OTHER@h:104", finest: .image) == .image)
+      let here = "SECTRAPACS@127.0.0.1:\(provider.port)"
+      #expect(later.level(of: "sectra", at: here, finest: .image) == .series)
+      #expect(
+        later.level(of: "sectra", at: here, finest: .image, now: .now + .seconds(8 * 86_400))
+          == .image)
+      #expect(later.level(of: "sectra", at: here, finest: .study) == .study)
+    }
+  }
+
+  @Test("what is remembered of peers may be damaged: it is told, and begun anew")
+  func damagedRegister() throws {
+    let directory = try TemporaryDirectory()
+    let problems = Monitor<[String]>([])
+    for damage in ["", "{", "[]", "{\"version\":2,\"peers\":{}}", "{\"version\":1}"] {
+      try directory.write(damage, to: "peers.json")
+      let register = PeerRegister(directory: directory.path) { text in
+        problems.update { $0.append(text) }
+      }
+      #expect(register.known("sectra") == PeerRegister.Known())
+      register.sends("sectra", at: "A@h:1", level: .study)
+    }
+    #expect(problems.read { $0.count } == 5)
+    let register = PeerRegister(directory: directory.path) { text in
+      problems.update { $0.append(text) }
+    }
+    #expect(register.level(of: "sectra", at: "A@h:1", finest: .image) == .study)
+    #expect(problems.read { $0.count } == 5)
   }
 
   @Test(

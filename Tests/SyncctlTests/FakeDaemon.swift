@@ -143,6 +143,7 @@ final class CannedDaemon: Sendable {
     if let delivery {
       interfaces.append(try interface(DeliveryInterface.description, delivery))
     }
+    interfaces.append(try interface(PeerInterface.description, Program.probing))
     let service = VarlinkService(
       vendor: "test", product: "syncd", version: Version.text, url: "", interfaces: interfaces)
     server = VarlinkServer(service: service) { event in

@@ -19,12 +19,13 @@ nonisolated(unsafe) private var chosen: FuzzTarget = { _ in }
 func fuzzMain(
   _ argc: CInt, _ argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
 ) -> CInt {
+  let all = targets.merging(dicomTargets) { $1 }
   let name = argc > 1 ? String(cString: argv[1]!) : ""
   if name == "--list" {
-    for name in targets.keys.sorted() { print(name) }
+    for name in all.keys.sorted() { print(name) }
     return 0
   }
-  guard let target = targets[name] else {
+  guard let target = all[name] else {
     print("usage: fuzz --list | fuzz TARGET [libFuzzer arguments]")
     return 2
   }

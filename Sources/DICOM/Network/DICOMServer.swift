@@ -22,6 +22,8 @@ public final class DICOMServer: Sendable {
     var interrupter: UpperLayerConnection.Interrupter
     /// Waiting for a request: may be ended without loss.
     var isIdle: Bool
+    /// Whether it has asked for an association, or been told to go.
+    var isAssociated = false
   }
 
   /// Binds. Nobody is answered before ``start()``.
@@ -54,6 +56,9 @@ public final class DICOMServer: Sendable {
 
   /// How many associations there are now.
   public var associationCount: Int { connections.read { $0.associations } }
+
+  /// How many connections are served, also those that are no associations yet, or no more.
+  var connectionCount: Int { connections.read { $0.open.count } }
 
   public func start() {
     guard let listener = listener.withLock({ $0 }) else { return }
@@ -96,19 +101,8 @@ public final class DICOMServer: Sendable {
       observe(.refusedHost(host))
       return
     }
-    let upperLayer = UpperLayerConnection(
-      .socket(socket), isRequestor: false, maximumLength: configuration.maximumPDULength,
-      timeouts: configuration.timeouts, bufferSize: configuration.receiveBufferSize)
-    // Some threads more than associations, so that there is somebody to say no.
-    let most = configuration.mostAssociations + 16
-    let interrupter = upperLayer.interrupter
-    let id: UInt64? = connections.update { state in
-      guard !state.isStopping, state.open.count < most else { return nil }
-      defer { state.nextID += 1 }
-      state.open[state.nextID] = Entry(interrupter: interrupter, isIdle: true)
-      return state.nextID
-    }
-    guard let id else {
+    let upperLayer = connection(over: socket)
+    guard let id = takePlace(upperLayer.interrupter) else {
       observe(.overloaded(host: host))
       return
     }
@@ -120,6 +114,42 @@ public final class DICOMServer: Sendable {
     }
   }
 
+  private func connection(over socket: StreamSocket) -> UpperLayerConnection {
+    UpperLayerConnection(
+      .socket(socket), isRequestor: false, maximumLength: configuration.maximumPDULength,
+      timeouts: configuration.timeouts, bufferSize: configuration.receiveBufferSize)
+  }
+
+  /// Serves a connection on the caller's thread, outside of the limits: for who feeds it bytes.
+  func serve(_ socket: StreamSocket) {
+    serve(connection(over: socket), 0, Self.host(of: socket.peer))
+  }
+
+  /// A number for a new connection; nil when there are too many even to be answered.
+  private func takePlace(_ interrupter: UpperLayerConnection.Interrupter) -> UInt64? {
+    // Some threads more than associations, so that there is somebody to say no.
+    let most = configuration.mostAssociations + 16
+    let (id, evicted) = connections.update {
+      state -> (UInt64?, UpperLayerConnection.Interrupter?) in
+      guard !state.isStopping, state.open.count < 2 * most else { return (nil, nil) }
+      var evicted: UpperLayerConnection.Interrupter?
+      // Who has connected and not asked for anything makes room for who comes: connections that say
+      // nothing do not keep out those that do.
+      if state.open.count >= most,
+        let oldest = state.open.filter({ !$0.value.isAssociated }).min(by: { $0.key < $1.key })
+      {
+        evicted = oldest.value.interrupter
+        // Not chosen again while it is on its way out.
+        state.open[oldest.key]?.isAssociated = true
+      }
+      defer { state.nextID += 1 }
+      state.open[state.nextID] = Entry(interrupter: interrupter, isIdle: true)
+      return (state.nextID, evicted)
+    }
+    evicted?.interrupt()
+    return id
+  }
+
   private func serve(_ upperLayer: UpperLayerConnection, _ id: UInt64, _ host: String) {
     let negotiated: Negotiation.Outcome
     do throws(AssociationError) {
@@ -127,6 +157,7 @@ public final class DICOMServer: Sendable {
         case .request(let request) = try upperLayer.next(
           by: .after(configuration.timeouts.association), waitingFor: .association)
       else { return }
+      connections.update { $0.open[id]?.isAssociated = true }
       negotiated = Negotiation.answer(
         request, configuration, services, hasRoom: reserveAssociation)
       switch negotiated {
@@ -153,6 +184,8 @@ public final class DICOMServer: Sendable {
         observe(.ended(info, error))
       }
     } catch {
+      // Closed already, but where the answer itself cannot be sent.
+      upperLayer.abort()
       observe(.failed(host: host, error))
       return
     }

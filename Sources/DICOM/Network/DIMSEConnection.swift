@@ -23,6 +23,19 @@ final class DIMSEConnection {
   private let writer: MessageWriter
   private let vectors = UnsafeMutableBufferPointer<iovec>.allocate(capacity: 64)
 
+  /// A command whose fragments have begun to come, and by when it is due as a whole: a peer that
+  /// sends it a byte at a time, or fragments without a byte, does not hold the association for ever.
+  private struct Incomplete {
+    var bytes: [UInt8] = []
+    let contextID: UInt8
+    let deadline: Deadline
+  }
+  private var incomplete: Incomplete?
+
+  /// So much of a data set renews the time for the rest of it. Peers on the slowest of lines send
+  /// more in a minute; one that sends a byte now and then only holds a thread and a file.
+  static let leastProgress = 4096
+
   /// More than any identifier: a list of some 60 000 failed SOP Instance UIDs.
   static let longestDataSetInMemory = 4 * 1024 * 1024
 
@@ -49,56 +62,85 @@ final class DIMSEConnection {
   func nextMessage(
     waitingFor wait: AssociationError.Wait, _ timeout: Duration
   ) throws(AssociationError) -> Message {
-    var bytes: [UInt8] = []
-    var contextID: UInt8?
-    var deadline = Deadline.after(timeout)
+    let deadline = Deadline.after(timeout)
     while true {
-      switch try upperLayer.next(by: deadline, waitingFor: wait) {
-      case .releaseRequest:
-        guard contextID == nil else { throw upperLayer.violation("A-RELEASE-RQ within a command") }
-        return .releaseRequest
-      case .request, .accept, .released: throw .closed
-      case .fragment(let fragment):
-        guard fragment.isCommand else {
-          throw upperLayer.violation("a data set where a command belongs")
-        }
-        guard contextID == nil || contextID == fragment.contextID else {
-          throw upperLayer.violation("a command in two presentation contexts")
-        }
-        if contextID == nil {
-          // From its first byte on, a command is due as a whole: a peer that sends it a byte at a
-          // time does not hold the association for ever.
-          deadline = .after(timeouts.response)
-          contextID = fragment.contextID
-        }
-        guard bytes.count + fragment.range.count <= Command.longest else {
-          throw upperLayer.violation("a command of more than \(Command.longest) bytes")
-        }
-        bytes += upperLayer.bytes(fragment)
-        guard fragment.isLast else { continue }
-        guard let context = contexts.first(where: { $0.id == fragment.contextID }) else {
-          throw upperLayer.violation(
-            "presentation context \(fragment.contextID), which was not accepted")
-        }
-        do throws(CommandError) {
-          return .command(try Command(decoding: bytes), context)
-        } catch {
-          throw upperLayer.violation(error.description)
-        }
+      let incoming = try upperLayer.next(
+        by: incomplete?.deadline ?? deadline, waitingFor: wait)
+      if let message = try take(incoming, wait) { return message }
+    }
+  }
+
+  /// The next command if it has come as a whole, else nil: what there is of it is kept, and the
+  /// work that is being done goes on.
+  func arrivedMessage(
+    waitingFor wait: AssociationError.Wait
+  ) throws(AssociationError) -> Message? {
+    while let incoming = try upperLayer.nextAvailable(waitingFor: wait) {
+      if let message = try take(incoming, wait) { return message }
+    }
+    if let incomplete, incomplete.deadline.isPast { throw overdue(wait) }
+    return nil
+  }
+
+  private func overdue(_ wait: AssociationError.Wait) -> AssociationError {
+    upperLayer.abort()
+    return .timedOut(wait)
+  }
+
+  /// Nil while the command is incomplete.
+  private func take(
+    _ incoming: UpperLayerConnection.Incoming, _ wait: AssociationError.Wait
+  ) throws(AssociationError) -> Message? {
+    switch incoming {
+    case .releaseRequest:
+      guard incomplete == nil else { throw upperLayer.violation("A-RELEASE-RQ within a command") }
+      return .releaseRequest
+    case .request, .accept, .released: throw .closed
+    case .fragment(let fragment):
+      guard fragment.isCommand else {
+        throw upperLayer.violation("a data set where a command belongs")
+      }
+      var command =
+        incomplete
+        ?? Incomplete(contextID: fragment.contextID, deadline: .after(timeouts.response))
+      incomplete = nil
+      guard command.contextID == fragment.contextID else {
+        throw upperLayer.violation("a command in two presentation contexts")
+      }
+      guard command.bytes.count + fragment.range.count <= Command.longest else {
+        throw upperLayer.violation("a command of more than \(Command.longest) bytes")
+      }
+      command.bytes += upperLayer.bytes(fragment)
+      guard fragment.isLast else {
+        // Looked at here as well: what is always there is never waited for.
+        if command.deadline.isPast { throw overdue(wait) }
+        incomplete = command
+        return nil
+      }
+      guard let context = contexts.first(where: { $0.id == fragment.contextID }) else {
+        throw upperLayer.violation(
+          "presentation context \(fragment.contextID), which was not accepted")
+      }
+      do throws(CommandError) {
+        return .command(try Command(decoding: command.bytes), context)
+      } catch {
+        throw upperLayer.violation(error.description)
       }
     }
   }
 
   /// Hands out the data set that follows a command, as it comes, in pieces of the receive buffer.
-  /// Returns when it is whole, or when `body` returns false. `timeout` starts anew whenever
-  /// something comes.
+  /// Returns when it is whole, or when `body` returns false. `timeout` starts anew with every
+  /// ``leastProgress`` bytes; what `body` takes of it is not the peer's.
   func streamDataSet(
     in context: PresentationContext, waitingFor wait: AssociationError.Wait, _ timeout: Duration,
     _ body: (DataFragments) -> Bool
   ) throws(AssociationError) {
+    var deadline = Deadline.after(timeout)
+    var progress = 0
     while true {
       guard
-        case .fragment(var fragment) = try upperLayer.next(by: .after(timeout), waitingFor: wait)
+        case .fragment(var fragment) = try upperLayer.next(by: deadline, waitingFor: wait)
       else { throw upperLayer.violation("A-RELEASE-RQ within a data set") }
       // Everything that is here already goes out in one call.
       var used = 0
@@ -118,12 +160,21 @@ final class DIMSEConnection {
         else { break }
         fragment = more
       }
+      progress += count
+      let began = MonotonicTime.now
+      if progress < Self.leastProgress, !fragment.isLast, deadline.isPast { throw overdue(wait) }
       if used > 0 {
         let pieces = UnsafeMutableBufferPointer(rebasing: vectors[..<used])
         guard body(DataFragments(borrowing: pieces, byteCount: count, isLast: fragment.isLast))
         else { return }
       }
       if fragment.isLast { return }
+      if progress >= Self.leastProgress {
+        progress = 0
+        deadline = .after(timeout)
+      } else if let time = deadline.time {
+        deadline = .at(time + (MonotonicTime.now - began))
+      }
     }
   }
 

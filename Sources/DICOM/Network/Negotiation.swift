@@ -28,7 +28,9 @@ enum Negotiation {
 
     var accepted: [PresentationContext] = []
     let answers = request.contexts.map { context in
-      let fallback = context.transferSyntaxes.first ?? .implicitVRLittleEndian
+      // Without meaning in a refusal (PS3.8 table 9-18); but nothing that does not fit into it.
+      let fallback =
+        context.transferSyntaxes.first { $0.uid.isValid } ?? .implicitVRLittleEndian
       switch choose(context, configuration.contextPolicy, services) {
       case .success(let syntax):
         accepted.append(

@@ -147,6 +147,9 @@ final class ProviderAssociation {
       throw ServiceFailure(
         .sopClassNotSupported, "SOP class differs from the presentation context's")
     }
+    guard server.configuration.contextPolicy.isStorage(sopClass) else {
+      throw ServiceFailure(.sopClassNotSupported, "nothing that is stored")
+    }
     guard let sopInstance = command.affectedSOPInstance, sopInstance.isValid else {
       throw ServiceFailure(.invalidSOPInstance, "Affected SOP Instance UID is no UID")
     }
@@ -225,12 +228,8 @@ final class ProviderAssociation {
 
   /// Whether the peer cancelled the operation. Does not wait.
   func isCancelled(_ command: Command) throws(AssociationError) -> Bool {
-    while try connection.upperLayer.hasInput() {
-      guard
-        case .command(let other, _) = try connection.nextMessage(
-          waitingFor: .request, timeouts.response),
-        other.field == .cancelRequest
-      else {
+    while let message = try connection.arrivedMessage(waitingFor: .request) {
+      guard case .command(let other, _) = message, other.field == .cancelRequest else {
         throw connection.upperLayer.violation("a second request before the first was answered")
       }
       if other.messageIDRespondedTo == command.messageID { return true }

@@ -110,9 +110,38 @@ final class UpperLayerConnection {
     }
   }
 
+  /// What has come and can be taken without waiting for the rest of it; nil where there is nothing
+  /// such. For whoever has other work to do meanwhile.
+  func nextAvailable(
+    waitingFor wait: AssociationError.Wait
+  ) throws(AssociationError) -> Incoming? {
+    while true {
+      if isOtherPDU {
+        // Taken as a whole, once it is here as a whole. One that is too long for that is refused.
+        let length = Int(UnsafeRawBufferPointer(buffer).bigEndian32(at: start + 2))
+        if end - start >= PDU.headerLength + length || length > 16 {
+          return try next(by: .after(timeouts.response), waitingFor: wait)
+        }
+      } else if let fragment = try nextBuffered() {
+        return .fragment(fragment)
+      }
+      guard try isReadable() else { return nil }
+      try fill(.after(timeouts.response), wait)
+    }
+  }
+
+  /// Whether the header of a PDU that is no P-DATA-TF has come.
+  private var isOtherPDU: Bool {
+    parser.isBetweenPDUs && end - start >= PDU.headerLength
+      && buffer[start] != PDUType.data.rawValue && PDUType(rawValue: buffer[start]) != nil
+  }
+
   /// Whether something has come that was not yet taken. Does not wait.
   func hasInput() throws(AssociationError) -> Bool {
-    if start < end { return true }
+    start < end ? true : try isReadable()
+  }
+
+  private func isReadable() throws(AssociationError) -> Bool {
     do throws(TransportError) {
       return try transport.waitReadable(until: .after(.zero))
     } catch {
@@ -309,8 +338,9 @@ final class UpperLayerConnection {
       throw writeFailed(error)
     }
     guard sent == part.length else {
-      // The peer waits for bytes that nobody has: what has begun cannot be taken back.
-      abort()
+      // The peer waits for bytes that nobody has: what has begun cannot be taken back. It would take
+      // an A-ABORT for those bytes, and might store the object.
+      close()
       throw .unreadable(
         SystemError(code: EIO, operation: "read (file became shorter)", subject: part.path))
     }
@@ -326,7 +356,12 @@ final class UpperLayerConnection {
     while true {
       switch try next(by: deadline, waitingFor: .release) {
       case .released: return
-      case .fragment, .releaseRequest, .request, .accept: continue
+      case .fragment, .releaseRequest, .request, .accept: break
+      }
+      // A peer that goes on sending data is never waited for, so that no wait would end it.
+      if deadline.isPast {
+        abort()
+        throw .timedOut(.release)
       }
     }
   }
@@ -343,13 +378,17 @@ final class UpperLayerConnection {
     sendAbort(.byUser)
   }
 
-  /// Waits, but not long, for the peer to close first: closing with unread input makes the kernel
-  /// reset the connection, and what was sent last would be lost.
+  /// Waits for the peer to close first: closing with unread input makes the kernel reset the
+  /// connection, and what was sent last would be lost. A peer that is silent is given a second; one
+  /// that is still sending some more to come to where it reads, but not for ever: this is ARTIM
+  /// (PS3.8 section 9.1.5).
   func linger() {
     transport.finishWriting()
-    let deadline = Deadline.after(min(timeouts.association, .seconds(1)))
-    while let count = try? transport.read(into: buffer, deadline: deadline), count > 0 {
-      if deadline.isPast { break }
+    let artim = Deadline.after(min(timeouts.association, .seconds(5)))
+    while let count = try? transport.read(
+      into: buffer, deadline: .after(min(timeouts.association, .seconds(1)))), count > 0
+    {
+      if artim.isPast { break }
     }
     close()
   }
@@ -413,13 +452,15 @@ final class UpperLayerConnection {
   /// A peer that aborts in the middle of what we send closes at once: its reason is in our input.
   private func writeFailed(_ error: TransportError) -> AssociationError {
     if error.isTimeout {
-      abort()
+      // No A-ABORT: a part of a P-DATA-TF may have left, and the peer would take the abort for the
+      // rest of it - the last bytes of an object, which it would then store as whole.
+      close()
       return .timedOut(.write)
     }
     if !interrupter.isInterrupted, machine.state != .sta1 {
       do throws(AssociationError) {
         let deadline = Deadline.after(.milliseconds(100))
-        while true { _ = try next(by: deadline, waitingFor: .write) }
+        while !deadline.isPast { _ = try next(by: deadline, waitingFor: .write) }
       } catch {
         switch error {
         case .abortedByPeer, .rejected: return error

@@ -6,17 +6,25 @@ public struct OperationResult: Hashable, Sendable {
   /// Error Comment (0000,0902): for people, may be anything, also patient data.
   public var comment: String?
   public var offendingElements: [Tag]
+  /// Affected SOP Instance UID (0000,1000): which object the peer says that it has answered for.
+  /// Nil where it left that out, which is allowed.
+  public var sopInstance: UID?
 
-  public init(status: DIMSEStatus, comment: String? = nil, offendingElements: [Tag] = []) {
+  public init(
+    status: DIMSEStatus, comment: String? = nil, offendingElements: [Tag] = [],
+    sopInstance: UID? = nil
+  ) {
     self.status = status
     self.comment = comment
     self.offendingElements = offendingElements
+    self.sopInstance = sopInstance
   }
 
   init(_ status: DIMSEStatus, _ response: Command) {
     self.init(
       status: status, comment: response.errorComment,
-      offendingElements: response.offendingElements)
+      offendingElements: response.offendingElements,
+      sopInstance: response.affectedSOPInstance.flatMap { $0.value.isEmpty ? nil : $0 })
   }
 }
 
@@ -95,6 +103,7 @@ extension Association {
     request.priority = priority
     try connection.send(request, in: context, dataSet: identifier)
     var isCancelled = false
+    var end = Deadline.never
     while true {
       let (response, status, answered) = try response(to: request)
       // A match that tells nothing would be one that is lost (PS3.7 section 9.1.2.1).
@@ -107,6 +116,7 @@ extension Association {
           let found = try connection.dataSet(in: answered, waitingFor: .response, timeout)
           if !match(found) {
             isCancelled = true
+            end = .after(timeout)
             try cancel(request, in: context)
           }
         } else {
@@ -114,6 +124,8 @@ extension Association {
         }
       }
       if !status.isPending { return OperationResult(status, response) }
+      // A wish only, but one that goes on and on has not heard it.
+      if end.isPast { throw overdue(.response) }
     }
   }
 
@@ -125,7 +137,8 @@ extension Association {
   /// having sent anything, and failure after having sent much. Enumerate at the destination.
   public func move(
     _ identifier: DataSet, in model: InformationModel, to destination: String,
-    priority: Command.Priority = .medium, progress: (Command.Suboperations) -> Bool = { _ in true }
+    priority: Command.Priority = .medium,
+    progress report: (Command.Suboperations) -> Bool = { _ in true }
   ) throws(AssociationError) -> MoveOutcome {
     guard let moveClass = model.moveClass else {
       throw .notEncodable("\(model.name) has no C-MOVE")
@@ -142,6 +155,7 @@ extension Association {
     try connection.send(request, in: context, dataSet: identifier)
     var lastPending: Command.Suboperations?
     var isCancelled = false
+    var progress = MoveProgress(connection.timeouts.move)
     while true {
       let (response, status, answered) = try response(
         to: request, waitingFor: .move, timeout: connection.timeouts.move)
@@ -161,10 +175,13 @@ extension Association {
           lastPending: lastPending, failedInstances: failed)
       }
       if !response.suboperations.isEmpty { lastPending = response.suboperations }
-      if !isCancelled, !progress(response.suboperations) {
+      if !isCancelled, !report(response.suboperations) {
         isCancelled = true
+        progress.end()
         try cancel(request, in: context)
       }
+      progress.note(response.suboperations)
+      if progress.deadline.isPast { throw overdue(.move) }
     }
   }
 
@@ -175,6 +192,45 @@ extension Association {
     var cancel = Command(.cancelRequest)
     cancel.messageIDRespondedTo = request.messageID
     try connection.send(cancel, in: context)
+  }
+
+  private func overdue(_ wait: AssociationError.Wait) -> AssociationError {
+    abort()
+    return .timedOut(wait)
+  }
+}
+
+/// Tells a C-MOVE that gets somewhere from one that only says that it is pending. Peers are silent
+/// or repeat themselves while a tape is read, but not for ever.
+private struct MoveProgress {
+  private let timeout: Duration
+  private var done = 0
+  private var remaining = Int.max
+  private var isEnding = false
+  private(set) var deadline: Deadline
+
+  /// How many time-outs between two responses a peer may go on without a sub-operation.
+  private static let patience = 6
+
+  init(_ timeout: Duration) {
+    self.timeout = timeout
+    deadline = .after(timeout * Self.patience)
+  }
+
+  mutating func note(_ counters: Command.Suboperations) {
+    let sum =
+      Int(counters.completed ?? 0) + Int(counters.failed ?? 0) + Int(counters.warning ?? 0)
+    let left = counters.remaining.map(Int.init) ?? remaining
+    guard !isEnding, sum > done || left < remaining else { return }
+    done = max(done, sum)
+    remaining = min(remaining, left)
+    deadline = .after(timeout * Self.patience)
+  }
+
+  /// The final response is due: the operation has been cancelled.
+  mutating func end() {
+    isEnding = true
+    deadline = .after(timeout)
   }
 }
 

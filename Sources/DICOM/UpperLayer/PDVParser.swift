@@ -51,6 +51,10 @@ struct PDVParser {
           range: range, contextID: contextID, isCommand: control & 1 != 0,
           isLast: isWhole && control & 2 != 0))
     }
+    // At once: what is too short for a value does not get longer by waiting.
+    guard pduLeft == 0 || pduLeft >= 6 else {
+      throw .invalid("a P-DATA-TF with \(pduLeft) bytes left, too few for a value")
+    }
     guard buffer.count - position >= 6 else { return .needsMore }
     if pduLeft == 0 {
       let length = buffer.bigEndian32(at: position + 2)
@@ -67,7 +71,7 @@ struct PDVParser {
       return .dataPDU
     }
     let length = buffer.bigEndian32(at: position)
-    guard pduLeft >= 6, length >= 2, length <= UInt32(pduLeft - 4) else {
+    guard length >= 2, length <= UInt32(pduLeft - 4) else {
       throw .invalid("presentation data value of \(length) bytes in a PDU with \(pduLeft) left")
     }
     contextID = buffer[position + 4]

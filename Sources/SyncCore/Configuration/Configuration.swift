@@ -143,6 +143,8 @@ public struct Configuration: Hashable, Sendable {
     public var host: String
     public var port: Int
     public var callingAETitle: String?
+    /// Nil where it is reached in plain text.
+    public var tls: CertificateFiles?
     public var budget = 2
     public var retrieveLevel = Level.image
     public var connectTimeout: Duration = .seconds(10)

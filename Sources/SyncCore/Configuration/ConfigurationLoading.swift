@@ -222,11 +222,13 @@ extension Configuration {
       if table.has("server") {
         table.refuse("server", "is for kind = \"dicomweb\" only: a DIMSE peer has host and port")
       }
+      let tls = CertificateFiles.switched(table)
       var peer = Peer(
         name: name,
         aeTitle: table.requiredString("ae_title", "the peer's AE title", check: Check.aeTitle),
         host: table.requiredString("host", "the peer's host name or address", check: Check.host),
-        port: table.integer("port", 104, 1...65535))
+        port: table.integer("port", Self.standardPort(tls), 1...65535))
+      peer.tls = tls
       peer.callingAETitle = table.optionalString("calling_ae_title", check: Check.aeTitle)
       peer.budget = table.integer("budget", peer.budget, 1...64)
       peer.retrieveLevel = table.choice("retrieve_level", peer.retrieveLevel)

@@ -105,6 +105,8 @@ extension Configuration {
     text.line(
       "calling_ae_title", .text(peer.callingAETitle ?? archive.aeTitle),
       isDerived: peer.callingAETitle == nil)
+    text.line("tls", .flag(peer.tls != nil))
+    peer.tls?.render(&text)
     text.line("budget", .number(peer.budget))
     text.line("retrieve_level", .text(peer.retrieveLevel.rawValue))
     text.line("connect_timeout", .time(peer.connectTimeout))

@@ -9,6 +9,7 @@ extension Configuration {
   /// What stands in a [[peer]] of kind "dimse" only.
   private static let associationKeys = [
     "ae_title", "host", "port", "calling_ae_title", "connect_timeout", "association_timeout",
+    "tls", "authorities", "certificate", "key", "key_password",
   ]
 
   /// A [[peer]] of kind "dicomweb": a [[server]], whose url is where its DICOMweb paths begin.

@@ -124,6 +124,8 @@ extension Configuration {
     public var host: String
     public var port = 104
     public var callingAETitle: String?
+    /// Nil where it is reached in plain text.
+    public var tls: CertificateFiles?
     public var transfer = Transfer.store
     /// With `move`: the peer that sends.
     public var mover: String?

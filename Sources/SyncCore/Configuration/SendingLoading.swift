@@ -156,7 +156,9 @@ extension Configuration {
             "ae_title", "the destination's AE title", check: Check.aeTitle),
           host: table.requiredString(
             "host", "the destination's host name or address", check: Check.host))
-      destination.port = table.integer("port", destination.port, 1...65535)
+      if destination.peer == nil { destination.tls = CertificateFiles.switched(table) }
+      destination.port = table.integer("port", Self.standardPort(destination.tls), 1...65535)
+
       destination.callingAETitle = table.optionalString("calling_ae_title", check: Check.aeTitle)
       destination.transfer = table.choice("transfer", destination.transfer)
       destination.mover = readReference(table, "mover", "peer", peers.map(\.name))

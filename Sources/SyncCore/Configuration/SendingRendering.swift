@@ -78,6 +78,8 @@ extension Configuration {
     text.line(
       "calling_ae_title", .text(destination.callingAETitle ?? archive.aeTitle),
       isDerived: destination.callingAETitle == nil)
+    text.line("tls", .flag(destination.tls != nil))
+    destination.tls?.render(&text)
     text.line("transfer", .text(destination.transfer.rawValue))
     if let mover = destination.mover { text.line("mover", .text(mover)) }
     text.line("connect_timeout", .time(destination.connectTimeout))

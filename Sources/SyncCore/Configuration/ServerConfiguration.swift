@@ -8,13 +8,8 @@ extension Configuration {
   public struct Server: Hashable, Sendable {
     public var name: String
     public var url: String
-    /// PEM file of the authorities to trust; nil for the system's.
-    public var authorities: String?
-    /// PEM files of our function certificate (funktionscertifikat) and its key.
-    public var certificate: String?
-    public var key: String?
-    /// Where the key's password lies.
-    public var keyPassword: String?
+    /// The authorities to trust, and our function certificate (funktionscertifikat).
+    public var files = CertificateFiles()
     /// Where a bearer token lies that somebody else renews.
     public var token: String?
     public var oauth: OAuth?
@@ -51,21 +46,12 @@ extension Configuration {
       var server = Server(
         name: name,
         url: table.requiredString("url", "the address, such as https://host/api", check: Check.url))
-      server.authorities = table.optionalString("authorities", check: Check.path)
-      server.certificate = table.optionalString("certificate", check: Check.path)
-      server.key = table.optionalString("key", check: Check.path)
-      server.keyPassword = table.optionalString("key_password", check: Check.secretPlace)
+      server.files = CertificateFiles(table)
       server.token = table.optionalString("token", check: Check.secretPlace)
       server.proxy = table.optionalString("proxy", check: Check.proxy)
       server.parallel = table.integer("parallel", server.parallel, 1...64)
       server.connectTimeout = table.duration(
         "connect_timeout", server.connectTimeout, .milliseconds(100)...(.seconds(60)))
-      if server.key != nil, server.certificate == nil {
-        table.fault("key", "needs its certificate as well")
-      }
-      if server.keyPassword != nil, server.certificate == nil {
-        table.fault("key_password", "needs a certificate and its key")
-      }
       if let oauth = table.switchedTable("oauth") {
         server.oauth = readOAuth(oauth, server)
         if server.token != nil {
@@ -87,7 +73,7 @@ extension Configuration {
       clientID: table.requiredString("client_id", "the name of this client there"))
     oauth.secret = table.optionalString("secret", check: Check.secretPlace)
     oauth.scope = table.optionalString("scope")
-    if oauth.secret == nil, server.certificate == nil {
+    if oauth.secret == nil, server.files.certificate == nil {
       table.fault(
         "secret", "missing: without the server's `certificate`, a secret must prove the client")
     }
@@ -110,10 +96,7 @@ extension Configuration {
       text.header("server", isArray: true)
       text.line("name", .text(server.name))
       text.line("url", .text(server.url))
-      if let file = server.authorities { text.line("authorities", .text(file)) }
-      if let file = server.certificate { text.line("certificate", .text(file)) }
-      if let file = server.key { text.line("key", .text(file)) }
-      if let place = server.keyPassword { text.line("key_password", .text(place)) }
+      server.files.render(&text)
       if let place = server.token { text.line("token", .text(place)) }
       if let proxy = server.proxy { text.line("proxy", .text(proxy)) }
       text.line("parallel", .number(server.parallel))
@@ -181,8 +164,9 @@ public struct HTTPServices: Sendable {
 extension HTTPService {
   public convenience init(_ server: Configuration.Server) {
     var tls = TLSOptions(
-      trustedCertificates: server.authorities, certificate: server.certificate, key: server.key)
-    tls.keyPassword = server.keyPassword.flatMap { try? SecretPlace($0).read() }
+      trustedCertificates: server.files.authorities, certificate: server.files.certificate,
+      key: server.files.key)
+    tls.keyPassword = server.files.keyPassword.flatMap { try? SecretPlace($0).read() }
     var settings = HTTPSession.Settings(tls: tls)
     settings.proxy = server.proxy
     settings.parallel = server.parallel

@@ -97,6 +97,7 @@ public final class ControlService: Sendable {
   private let engine: EngineLoop
   private let facts: DaemonFacts
   private let delivery: DeliveryService?
+  private let peers: PeerService?
   private let access: AccessLog?
   private let log: Log
   /// @unchecked: used inside the mutex only.
@@ -112,10 +113,12 @@ public final class ControlService: Sendable {
 
   public init(
     engine: EngineLoop, facts: DaemonFacts, delivery: DeliveryService? = nil,
+    peers: PeerService? = nil,
     access: AccessLog? = nil, log: Log
   ) {
     self.engine = engine
     self.delivery = delivery
+    self.peers = peers
     self.access = access
     self.facts = facts
     self.log = log
@@ -139,11 +142,13 @@ public final class ControlService: Sendable {
         "GetConfiguration": Method { _ in self.configuration() },
         "Reload": Method { call throws(VarlinkError) in try self.reload(call) },
       ])
-    let sending = try delivery.map { [try $0.interface()] } ?? []
+    let others =
+      try (delivery.map { [try $0.interface()] } ?? [])
+      + (peers.map { [try $0.interface()] } ?? [])
     let groups = self.facts
     return VarlinkService(
       vendor: "Västra Götalandsregionen", product: "syncd", version: Version.text,
-      url: "https://www.vgregion.se/", interfaces: [interface] + sending
+      url: "https://www.vgregion.se/", interfaces: [interface] + others
     ) { peer, socket, method in
       Self.authorize(peer, socket, method, groups)
     }

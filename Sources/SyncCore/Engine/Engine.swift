@@ -39,6 +39,8 @@ public final class Engine {
   var isPortalForeign = false
   /// What was known of the HTTP servers when the cycle began.
   var servers: [(name: String, facts: HTTPService.Facts)] = []
+  /// Of DICOM nodes reached over TLS, likewise.
+  var certificates: [CertificateEnds] = []
   var deviations: [FlagReconciler.Deviation] = []
   var reports: [String: FlagReconciler.ListReport] = [:]
 

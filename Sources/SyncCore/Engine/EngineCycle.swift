@@ -84,6 +84,7 @@ extension Engine {
     }
     self.cycle = cycle
     servers = surroundings.services.map { ($0.name, $0.facts) }
+    certificates = surroundings.certificates()
     readPortal(number, isVerification: false)
     continueCycle(now)
   }

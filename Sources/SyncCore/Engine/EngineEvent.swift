@@ -82,6 +82,8 @@ public struct EngineSurroundings: Sendable {
   public var sources: [String: any ImageSource]
   /// The HTTP servers behind them.
   public var services: [HTTPService] = []
+  /// When the certificates end by which DICOM nodes and we know each other.
+  public var certificates: @Sendable () -> [CertificateEnds] = { [] }
 
   public init(
     portal: any Portal, archive: any ImageArchive,

@@ -39,7 +39,8 @@ extension EngineSurroundings {
   /// The lists and peers of a configuration, around a portal and an archive.
   public init(
     _ configuration: Configuration, portal: any Portal, archive: any ImageArchive,
-    services: HTTPServices = HTTPServices()
+    services: HTTPServices = HTTPServices(),
+    peers: PeerRegister = PeerRegister(directory: nil)
   ) {
     // What is fetched over DICOMweb goes into the archive from here; over DIMSE the peer sends it.
     let storage = archive as? any StorageProvider
@@ -65,10 +66,12 @@ extension EngineSurroundings {
       sources[peer.name] =
         DICOMwebSource(peer, configuration, services, storage: storage)
         ?? DIMSEPeer(
-          DIMSEPeer.Options(peer, configuration, destination: configuration.archiveTitle))
+          DIMSEPeer.Options(peer, configuration, destination: configuration.archiveTitle),
+          register: peers)
     }
     self.init(portal: portal, archive: archive, lists: lists, sources: sources)
     self.services = services.all
+    certificates = { PeerCertificates.shared.ends(configuration) }
   }
 
   private static func source(
@@ -91,9 +94,7 @@ extension DIMSEPeer.Options {
   init(_ peer: Configuration.Peer, _ configuration: Configuration, destination: String) {
     self.init(
       name: peer.name,
-      address: PeerAddress(
-        host: peer.host, port: UInt16(peer.port), calledAE: peer.aeTitle,
-        callingAE: peer.callingAETitle ?? configuration.archive.aeTitle),
+      address: peer.address(from: configuration),
       timeouts: AssociationTimeouts(
         connect: peer.connectTimeout, association: peer.associationTimeout,
         response: peer.responseTimeout, move: peer.moveIdleTimeout),

@@ -134,10 +134,15 @@ extension Engine {
   /// Certificates that end within a month.
   private func certificateAlarms() -> [(EngineSnapshot.Alarm.Severity, String, String, String)] {
     var found: [(EngineSnapshot.Alarm.Severity, String, String, String)] = []
-    for (name, facts) in servers {
+    let ends =
+      servers.map { name, facts in
+        CertificateEnds(
+          name: name, own: facts.ownCertificateUntil, peers: facts.peerCertificateUntil)
+      } + certificates
+    for end in ends {
+      let name = end.name
       for (whose, until) in [
-        ("our certificate for it", facts.ownCertificateUntil),
-        ("its certificate", facts.peerCertificateUntil),
+        ("our certificate for it", end.own), ("its certificate", end.peers),
       ] {
         guard let until else { continue }
         let left = until - clock.wall

@@ -16,6 +16,9 @@ public final class DIMSEPeer: ArchivingPeer {
     /// The finest level it is asked to send at; it falls back by itself where the peer refuses.
     public var finestLevel: QueryLevel
     public var maximumPDULength: UInt32
+    /// Matches of one query, and objects of one study, that are believed. No examination comes near
+    /// it; a peer that answers with everything it has, or never ends, does.
+    public var mostMatches = 100_000
 
     public init(
       name: String, address: PeerAddress, timeouts: AssociationTimeouts = AssociationTimeouts(),
@@ -33,16 +36,23 @@ public final class DIMSEPeer: ArchivingPeer {
 
   public let options: Options
   public var name: String { options.name }
-  /// The finest level the peer has not refused.
+  /// The finest level that is worth asking at: coarser than wanted once the peer has refused that,
+  /// and sent when asked at this one.
   private let level: Mutex<QueryLevel>
+  /// Where that is remembered.
+  private let register: PeerRegister?
 
   /// UIDs in one C-MOVE at IMAGE level: well below every peer's limit, and far enough from one
   /// association an object.
   static let instancesAtOnce = 200
 
-  public init(_ options: Options) {
+  public init(_ options: Options, register: PeerRegister? = nil) {
     self.options = options
-    level = Mutex(options.finestLevel)
+    self.register = register
+    level = Mutex(
+      register?.level(
+        of: options.name, at: options.address.description, finest: options.finestLevel)
+        ?? options.finestLevel)
   }
 
   // MARK: - Queries
@@ -66,10 +76,12 @@ public final class DIMSEPeer: ArchivingPeer {
     defer { close(association) }
     try find(identifier, association, stop) { match in
       // Peers differ in what they match; an examination number is equal or it is not.
-      guard match.string(.accessionNumber) ?? number == number,
-        let uid = match.uid(.studyInstanceUID), !found.contains(uid)
-      else { return }
-      found.append(uid)
+      guard match.string(.accessionNumber) ?? number == number else { return nil }
+      guard let uid = Self.name(.studyInstanceUID, match) else {
+        return Self.nameless("a study", "Study Instance UID (0020,000D)")
+      }
+      if !found.contains(uid) { found.append(uid) }
+      return nil
     }
     return found
   }
@@ -78,15 +90,27 @@ public final class DIMSEPeer: ArchivingPeer {
     let association = try open()
     defer { close(association) }
     var series: [(UID, isKeyObjects: Bool)] = []
+    var seen: Set<UID> = []
     var identifier = Self.identifier(.series)
     identifier.set(.studyInstanceUID, study)
     identifier.setEmpty(.seriesInstanceUID)
     identifier.setEmpty(.modality)
     try find(identifier, association, stop) { match in
-      guard let uid = match.uid(.seriesInstanceUID) else { return }
-      series.append((uid, match.string(.modality) == "KO"))
+      guard Self.isOf(study, match) else { return nil }
+      guard let uid = Self.name(.seriesInstanceUID, match) else {
+        return Self.nameless("a series", "Series Instance UID (0020,000E)")
+      }
+      // One of several matches for a series may be the one that tells its modality.
+      let isKeyObjects = match.string(.modality) == "KO"
+      if seen.insert(uid).inserted {
+        series.append((uid, isKeyObjects))
+      } else if isKeyObjects, let index = series.firstIndex(where: { $0.0 == uid }) {
+        series[index].isKeyObjects = true
+      }
+      return nil
     }
     var objects: [ImageObject] = []
+    seen = []
     for (uid, isKeyObjects) in series {
       var identifier = Self.identifier(.image)
       identifier.set(.studyInstanceUID, study)
@@ -99,12 +123,20 @@ public final class DIMSEPeer: ArchivingPeer {
         identifier.set(.conceptNameCodeSequence, items: [code])
       }
       try find(identifier, association, stop) { match in
-        guard let instance = match.uid(.sopInstanceUID) else { return }
+        guard Self.isOf(study, match) else { return nil }
+        guard let instance = Self.name(.sopInstanceUID, match) else {
+          return Self.nameless("an object", "SOP Instance UID (0008,0018)")
+        }
+        guard seen.insert(instance).inserted else { return nil }
+        guard objects.count < options.mostMatches else {
+          return "it has more than \(options.mostMatches) objects in one study"
+        }
         let title = match.items(.conceptNameCodeSequence).first?.string(.codeValue)
         objects.append(
           ImageObject(
             sopInstance: instance, series: uid,
             isRejectionNote: title.map(RejectionNote.titles.contains) ?? false))
+        return nil
       }
     }
     return objects
@@ -120,14 +152,30 @@ public final class DIMSEPeer: ArchivingPeer {
     let association = try open()
     defer { close(association) }
     try find(identifier, association, stop) { match in
-      guard match.uid(.studyInstanceUID) == study else { return }
+      guard match.uid(.studyInstanceUID) == study else { return nil }
       // Only the alphabetic form of the name.
       let name = match.string(.patientName)?.split(separator: "=", maxSplits: 1).first
       found = ArchivedPatient(
         id: match.string(.patientID), name: name.map(String.init),
         birthDate: match.string(.patientBirthDate), sex: match.string(.patientSex))
+      return nil
     }
     return found
+  }
+
+  /// Peers that do not know a key match everything: what says that it is of another study is.
+  private static func isOf(_ study: UID, _ match: DataSet) -> Bool {
+    name(.studyInstanceUID, match) ?? study == study
+  }
+
+  /// Nil where it is absent or empty.
+  private static func name(_ tag: Tag, _ match: DataSet) -> UID? {
+    match.uid(tag).flatMap { $0.value.isEmpty ? nil : $0 }
+  }
+
+  /// A match that cannot be named is one that would be missing from the set without being missed.
+  private static func nameless(_ what: String, _ attribute: String) -> String {
+    "it has a match for \(what) without \(attribute)"
   }
 
   fileprivate static func identifier(_ level: QueryLevel) -> DataSet {
@@ -137,20 +185,34 @@ public final class DIMSEPeer: ArchivingPeer {
     return identifier
   }
 
-  /// One query to its proven end.
+  /// One query to its proven end. `match` returns why an answer cannot be relied upon, which ends
+  /// the query; nil to go on.
   private func find(
-    _ identifier: DataSet, _ association: Association, _ stop: Gate, _ match: (DataSet) -> Void
+    _ identifier: DataSet, _ association: Association, _ stop: Gate, _ match: (DataSet) -> String?
   ) throws(ImageSourceError) {
+    var doubt: String?
+    var count = 0
+    // An hour with the usual time-out: one match a minute must not hold a pass for ever.
+    let end = Deadline.after(options.timeouts.response * 60)
     let result: OperationResult
     do throws(AssociationError) {
       result = try association.find(identifier, in: .studyRoot) { found in
-        match(found)
-        return !stop.isOpen
+        count += 1
+        doubt = match(found)
+        if doubt == nil, count > options.mostMatches {
+          doubt = "it does not come to an end: more than \(options.mostMatches) matches"
+        }
+        if doubt == nil, end.isPast {
+          doubt = "it does not come to an end: \(count) matches so far"
+        }
+        return doubt == nil && !stop.isOpen
       }
     } catch {
-      throw unavailable(error)
+      if let doubt { throw unreliable(doubt) }
+      throw failed(error)
     }
     if stop.isOpen { throw .stopping }
+    if let doubt { throw unreliable(doubt) }
     guard result.status.isSuccess else {
       throw ImageSourceError(
         .peerUnavailable, "\(name) did not finish the query: \(result.status)", isPeerDown: false)
@@ -183,22 +245,25 @@ public final class DIMSEPeer: ArchivingPeer {
 
   fileprivate var finestLevel: QueryLevel { level.withLock { $0 } }
 
-  fileprivate func refused(_ refusedLevel: QueryLevel) {
-    level.withLock { known in
-      if known == refusedLevel { known = refusedLevel == .image ? .series : .study }
-    }
+  /// The peer has sent objects when asked at a level, and has refused the finer ones. A refusal
+  /// alone says little: some answer the same where the destination is down.
+  fileprivate func sends(at sentLevel: QueryLevel) {
+    level.withLock { if sentLevel.isCoarser(than: $0) { $0 = sentLevel } }
+    register?.sends(name, at: options.address.description, level: sentLevel)
   }
 
   // MARK: - Associations
 
   private func open() throws(ImageSourceError) -> Association {
     do throws(AssociationError) {
-      return try Association.request(
+      let association = try Association.request(
         to: options.address,
         contexts: [
           ProposedContext(InformationModel.studyRoot.findClass),
           ProposedContext(InformationModel.studyRoot.moveClass!),
         ], timeouts: options.timeouts, maximumPDULength: options.maximumPDULength)
+      register?.answered(name)
+      return association
     } catch {
       throw unavailable(error)
     }
@@ -209,8 +274,27 @@ public final class DIMSEPeer: ArchivingPeer {
     do throws(AssociationError) { try association.release() } catch { association.abort() }
   }
 
-  fileprivate func unavailable(_ error: AssociationError) -> ImageSourceError {
-    ImageSourceError(.peerUnavailable, "\(name) (\(options.address)): \(error)", isPeerDown: true)
+  private func unreliable(_ doubt: String) -> ImageSourceError {
+    ImageSourceError(
+      .retrieveFailed, "\(name)'s answer to a query cannot be relied upon: \(doubt)",
+      isPeerDown: false)
+  }
+
+  private func unavailable(_ error: AssociationError) -> ImageSourceError {
+    register?.failed(name, "\(error)")
+    return ImageSourceError(
+      .peerUnavailable, "\(name) (\(options.address)): \(error)", isPeerDown: true)
+  }
+
+  /// An operation that did not come to its end. A peer that has gone is gone for everybody; what it
+  /// makes of one examination, or never comes to an end with, says nothing of the others.
+  fileprivate func failed(_ error: AssociationError) -> ImageSourceError {
+    switch error {
+    case .protocolViolation, .notEncodable, .timedOut(.move):
+      ImageSourceError(
+        .retrieveFailed, "\(name) (\(options.address)): \(error)", isPeerDown: false)
+    default: unavailable(error)
+    }
   }
 }
 
@@ -243,24 +327,33 @@ private struct Retrieve {
   mutating func moveSeries(
     _ series: UID, _ instances: [UID], _ progress: (Int) -> Void
   ) throws(ImageSourceError) -> Bool {
-    if peer.finestLevel == .image {
+    let finest = peer.finestLevel
+    var before = sent
+    if finest == .image {
       var rest = instances[...]
       while !rest.isEmpty {
         let group = Array(rest.prefix(DIMSEPeer.instancesAtOnce))
         if try move(.image, series, group, count: group.count, progress) {
           rest = rest.dropFirst(group.count)
         } else {
-          peer.refused(.image)
           break
         }
       }
-      if rest.isEmpty { return true }
+      if rest.isEmpty {
+        if sent > before { peer.sends(at: .image) }
+        return true
+      }
     }
-    if peer.finestLevel == .series {
-      if try move(.series, series, [], count: instances.count, progress) { return true }
-      peer.refused(.series)
+    before = sent
+    if finest != .study {
+      if try move(.series, series, [], count: instances.count, progress) {
+        if sent > before { peer.sends(at: .series) }
+        return true
+      }
     }
+    before = sent
     try move(.study, study, [], count: instances.count, progress)
+    if sent > before { peer.sends(at: .study) }
     return false
   }
 
@@ -286,7 +379,7 @@ private struct Retrieve {
         return !stop.isOpen
       }
     } catch {
-      throw peer.unavailable(error)
+      throw peer.failed(error)
     }
     if stop.isOpen { throw .stopping }
     let last = outcome.lastPending

@@ -132,9 +132,20 @@ public final class DIMSERecipient: ImageRecipient {
         default: throw failure(error, stop)
         }
       }
-      acknowledged(instance.sopInstance, Self.outcome(result.status))
+      acknowledged(instance.sopInstance, Self.outcome(result, for: instance.sopInstance))
     }
     do throws(AssociationError) { try association.release() } catch { association.abort() }
+  }
+
+  /// A Success for another object than the one that was sent is none. With a warning the recipient
+  /// says that it has changed the object, and that may be its UID.
+  static func outcome(_ result: OperationResult, for instance: UID) -> SendOutcome {
+    let outcome = outcome(result.status)
+    if case .stored = outcome, let named = result.sopInstance, named != instance {
+      return .failed(
+        result.status.rawValue, "the answer (\(result.status)) names another object, \(named)")
+    }
+    return outcome
   }
 
   /// PS3.4 table B.2-1: A7xx passes, A9xx and Cxxx stay; what is there already is there.

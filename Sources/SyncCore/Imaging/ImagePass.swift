@@ -55,6 +55,7 @@ public struct ImagePass: Sendable {
     var there = try enumerate(source, study, stop)
     var difference = Difference(source: there, archive: try stored(study))
     var failure: ImageReason?
+    var peerFailure: String?
     var asked = 0
     if prefetches, !difference.missing.isEmpty {
       if let refusal = archive.refusal {
@@ -64,11 +65,18 @@ public struct ImagePass: Sendable {
         let all = difference.wanted.count
         let before = all - asked
         progress(before, all)
-        failure = try source.retrieve(
-          study: study, missing: difference.missing, isWholeStudy: before == 0, stop: stop
-        ) { sent in progress(min(before + sent, all), all) }
-        // More may have come to the source meanwhile, and what it says it sent proves nothing.
-        there = try enumerate(source, study, stop)
+        do throws(ImageSourceError) {
+          failure = try source.retrieve(
+            study: study, missing: difference.missing, isWholeStudy: before == 0, stop: stop
+          ) { sent in progress(min(before + sent, all), all) }
+          // More may have come to the source meanwhile, and what it says it sent proves nothing.
+          there = try enumerate(source, study, stop)
+        } catch {
+          // Much may have arrived before it broke off, or all: the archive knows.
+          if stop.isOpen { throw error }
+          failure = ImageReason(error.code, error.text)
+          if error.isPeerDown { peerFailure = error.text }
+        }
         difference = Difference(source: there, archive: try stored(study))
       }
     }
@@ -77,7 +85,8 @@ public struct ImagePass: Sendable {
       sourceDigest: Self.digest(difference.wanted),
       missing: difference.missing.count, extra: difference.extra,
       retrieveFailure: difference.missing.isEmpty ? nil : failure, didRetrieve: asked > 0)
-    return Result(observation: .compared(comparison), asked: asked)
+    return Result(
+      observation: .compared(comparison), peerFailure: peerFailure, asked: asked)
   }
 
   private func enumerate(

@@ -6,7 +6,7 @@ extension AccessLog {
   public struct Entry: Hashable, Sendable {
     public enum Action: String, CaseIterable, Sendable {
       case order, cancel, resend, supplement, hold, release, pause, resume, sync, approve, retry
-      case reload
+      case reload, probe
       /// Somebody has looked at examinations or an assignment.
       case show
       /// Images or messages begin to leave for a recipient.

@@ -75,9 +75,7 @@ extension DispatchSurroundings {
     _ destination: Configuration.Destination, _ configuration: Configuration,
     _ archive: any StoredObjects
   ) -> any ImageRecipient {
-    let address = PeerAddress(
-      host: destination.host, port: UInt16(destination.port), calledAE: destination.aeTitle,
-      callingAE: destination.callingAETitle ?? configuration.archive.aeTitle)
+    let address = destination.address(from: configuration)
     let timeouts = AssociationTimeouts(
       connect: destination.connectTimeout, association: destination.associationTimeout,
       response: destination.responseTimeout)

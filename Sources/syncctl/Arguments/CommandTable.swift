@@ -27,7 +27,7 @@ enum CommandTable {
   static let imageStates = ImageState.allCases.map(\.rawValue)
   static let statuses = ExaminationStatus.allCases.map(\.rawValue)
 
-  static let commands = synchronising + delivery + administering
+  static let commands = synchronising + delivery + peers + administering
 
   private static let planLimit = Option(
     "limit", short: "n", .integer("COUNT", 1...1_000_000),
@@ -237,6 +237,7 @@ enum CommandTable {
     case "config": "Check or show the configuration."
     case "dest": "List, pause or resume destinations."
     case "list-source": "Test where a list is read."
+    case "peer": "List or probe peers."
     default: command(word)?.summary ?? ""
     }
   }

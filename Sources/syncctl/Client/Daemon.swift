@@ -74,7 +74,7 @@ struct Daemon {
     try call(full: "org.varlink.service.\(method)", parameters)
   }
 
-  private func call(
+  func call(
     full method: String, _ parameters: JSONObject
   ) throws(Failure) -> Fields {
     let deadline = Deadline.after(timeout)
@@ -89,12 +89,20 @@ struct Daemon {
     _ method: String, _ parameters: JSONObject, deadline: Deadline,
     _ body: (Fields) throws(Failure) -> Bool
   ) throws(Failure) {
+    try follow(full: "\(SyncInterface.name).\(method)", parameters, deadline: deadline, body)
+  }
+
+  /// The same of any interface.
+  func follow(
+    full method: String, _ parameters: JSONObject, deadline: Deadline,
+    _ body: (Fields) throws(Failure) -> Bool
+  ) throws(Failure) {
     let first = Deadline.after(timeout).sooner(deadline)
     var failure: Failure?
     try tryPaths { (path) throws(Trouble) in
       let link = try Link(path: path, deadline: first)
       try link.follow(
-        "\(SyncInterface.name).\(method)", parameters, first: first, deadline: deadline
+        method, parameters, first: first, deadline: deadline
       ) { fields in
         do throws(Failure) {
           return try body(fields)
@@ -229,6 +237,7 @@ extension Daemon {
       return make(
         .timeout, "syncd is stopping", ["`systemctl status syncd` says whether it starts again."])
     case (DeliveryInterface.name[...], _): return failure(delivery: short, fields)
+    case (PeerInterface.name[...], _): return failure(peers: short, fields)
     case ("org.varlink.service", "PermissionDenied"):
       if Sockets.control(beside: path) != nil, text("reason").hasPrefix("the monitor socket") {
         return make(.permission, text("reason"))

@@ -56,11 +56,16 @@ struct VersionCommand {
   /// The methods of our interfaces that the daemon's own descriptions do not have.
   private func lacking() throws(Failure) -> [String] {
     var lacking = try lacking(SyncInterface.name, SyncInterface.description)
-    do throws(Failure) {
-      lacking += try self.lacking(DeliveryInterface.name, DeliveryInterface.description)
-    } catch {
-      guard error.error == "InterfaceNotFound" else { throw error }
-      lacking.append("the interface \(DeliveryInterface.name)")
+    for (name, description) in [
+      (DeliveryInterface.name, DeliveryInterface.description),
+      (PeerInterface.name, PeerInterface.description),
+    ] {
+      do throws(Failure) {
+        lacking += try self.lacking(name, description)
+      } catch {
+        guard error.error == "InterfaceNotFound" else { throw error }
+        lacking.append("the interface \(name)")
+      }
     }
     return lacking
   }

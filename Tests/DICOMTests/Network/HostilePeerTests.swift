@@ -2,82 +2,13 @@ import Glibc
 import Platform
 import TestSupport
 import Testing
+import Training
 
 @testable import DICOM
-
-/// A peer that writes whatever it likes.
-private final class RawPeer {
-  let socket: StreamSocket
-
-  init(_ port: UInt16) throws {
-    socket = try StreamSocket.connect(
-      to: .tcp(host: "127.0.0.1", port: port), deadline: .after(.seconds(5)))
-  }
-
-  func send(_ bytes: [UInt8]) throws {
-    try socket.write(bytes, deadline: .after(.seconds(5)))
-  }
-
-  func associate(
-    _ contexts: [AssociateRequest.Context] = [
-      .init(
-        id: 1, abstractSyntax: ctImageStorage, transferSyntaxes: [.implicitVRLittleEndian]),
-      .init(
-        id: 3, abstractSyntax: "1.2.840.10008.1.1", transferSyntaxes: [.implicitVRLittleEndian]),
-    ]
-  ) throws {
-    let request = AssociateRequest(
-      calledAE: "TEST", callingAE: "RAW", contexts: contexts,
-      user: UserInformation(maximumLength: 16384))
-    try send(try PDU.associateRequest(request).encoded())
-    #expect(try receive()?.type == .associateAccept)
-  }
-
-  /// The next PDU; nil when the connection ends.
-  func receive() throws -> (type: PDUType, body: [UInt8])? {
-    guard let header = try read(6) else { return nil }
-    let length = header[2...].reduce(0) { $0 << 8 | Int($1) }
-    guard let type = PDUType(rawValue: header[0]), let body = try read(length) else { return nil }
-    return (type, body)
-  }
-
-  private func read(_ count: Int) throws -> [UInt8]? {
-    var bytes = [UInt8](repeating: 0, count: count)
-    var filled = 0
-    while filled < count {
-      let taken = bytes.withUnsafeMutableBytes { buffer -> Int in
-        let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
-        return (try? socket.read(into: rest, deadline: .after(.seconds(10)))) ?? -1
-      }
-      guard taken > 0 else { return nil }
-      filled += taken
-    }
-    return bytes
-  }
-
-  /// Expects an A-ABORT from the source, and then the end of the connection.
-  func expectAbort(_ what: String, source: UInt8 = 2) throws {
-    let pdu = try receive()
-    #expect(pdu?.type == .abort, "\(what): \(String(describing: pdu))")
-    #expect(pdu?.body.dropFirst(2).first == source, "\(what)")
-    #expect(try receive() == nil, "\(what)")
-  }
-}
 
 @Suite("Hostile and broken peers", .serialized)
 struct HostilePeerTests {
   private static let empty: [UInt8] = []
-
-  /// A P-DATA-TF with one value.
-  private func data(_ contextID: UInt8, _ control: UInt8, _ contents: [UInt8]) -> [UInt8] {
-    var writer = WireWriter()
-    writer.append([4, 0])
-    writer.uint32(UInt32(contents.count + 6))
-    writer.uint32(UInt32(contents.count + 2))
-    writer.append([contextID, control])
-    writer.append(contents)
-    return writer.bytes
-  }
 
   private func storeRequest(_ instance: UID) -> [UInt8] {
     var command = Command(.storeRequest, hasDataSet: true)
@@ -95,7 +26,7 @@ struct HostilePeerTests {
       let wires: [(String, [UInt8])] = [
         ("AC", bytes("02 00 00 00 00 04 00 00 00 00")),
         ("RJ", bytes("03 00 00 00 00 04 00 01 01 01")),
-        ("data", self.data(1, 3, [1, 2])),
+        ("data", WirePeer.data(1, 3, [1, 2])),
         ("release", bytes("05 00 00 00 00 04 00 00 00 00")),
         ("release answer", bytes("06 00 00 00 00 04 00 00 00 00")),
         ("HTTP", Array("GET / HTTP/1.1\r\nHost: x\r\n\r\n".utf8)),
@@ -104,9 +35,9 @@ struct HostilePeerTests {
         ("empty request", bytes("01 00 00 00 00 00")),
       ]
       for (what, wire) in wires {
-        let peer = try RawPeer(server.port)
+        let peer = try WirePeer(port: server.port)
         try peer.send(wire)
-        try peer.expectAbort(what, source: 0)
+        peer.expectAbort(what, source: 0)
       }
       // The server still works.
       let association = try server.associate([.verification])
@@ -138,29 +69,30 @@ struct HostilePeerTests {
         ("unknown type", bytes("08 00 00 00 00 04 00 00 00 00")),
         ("too long a PDU", bytes("04 00 00 00 40 01")),
         ("value longer than its PDU", bytes("04 00 00 00 00 08 00 00 00 40 01 03 00 00")),
-        ("a data set first", self.data(1, 2, [0, 0])),
-        ("context not negotiated", self.data(9, 3, CommandTests.echoRequest)),
-        ("damaged command", self.data(1, 3, [1, 2, 3])),
-        ("a response", self.data(1, 3, noClass.encoded())),
+        ("a data set first", WirePeer.data(1, 2, [0, 0])),
+        ("context not negotiated", WirePeer.data(9, 3, CommandTests.echoRequest)),
+        ("damaged command", WirePeer.data(1, 3, [1, 2, 3])),
+        ("a response", WirePeer.data(1, 3, noClass.encoded())),
         (
           "a command within a data set",
-          self.data(1, 3, self.storeRequest("1.2")) + self.data(1, 3, CommandTests.echoRequest)
+          WirePeer.data(1, 3, self.storeRequest("1.2"))
+            + WirePeer.data(1, 3, CommandTests.echoRequest)
         ),
         (
           "a data set in another context",
-          self.data(1, 3, self.storeRequest("1.2")) + self.data(3, 2, [0, 0])
+          WirePeer.data(1, 3, self.storeRequest("1.2")) + WirePeer.data(3, 2, [0, 0])
         ),
         (
           "a release within a data set",
-          self.data(1, 3, self.storeRequest("1.2")) + self.data(1, 0, [0, 0])
+          WirePeer.data(1, 3, self.storeRequest("1.2")) + WirePeer.data(1, 0, [0, 0])
             + bytes("05 00 00 00 00 04 00 00 00 00")
         ),
       ]
       for (what, wire) in wires {
-        let peer = try RawPeer(server.port)
+        let peer = try WirePeer(port: server.port)
         try peer.associate()
         try peer.send(wire)
-        try peer.expectAbort(what)
+        peer.expectAbort(what)
       }
       let isOver = waitUntil { server.server.associationCount == 0 }
       #expect(isOver)
@@ -173,11 +105,11 @@ struct HostilePeerTests {
   func endlessCommand() async throws {
     try await offPool {
       let server = try TestServer()
-      let peer = try RawPeer(server.port)
+      let peer = try WirePeer(port: server.port)
       try peer.associate()
-      let piece = self.data(1, 1, [UInt8](repeating: 0, count: 16000))
+      let piece = WirePeer.data(1, 1, [UInt8](repeating: 0, count: 16000))
       for _ in 0..<5 { try? peer.send(piece) }
-      try peer.expectAbort("endless command")
+      peer.expectAbort("endless command")
     }
   }
 
@@ -185,16 +117,16 @@ struct HostilePeerTests {
   func singleBytes() async throws {
     try await offPool {
       let server = try TestServer()
-      let peer = try RawPeer(server.port)
+      let peer = try WirePeer(port: server.port)
       try peer.associate()
       let echo = CommandTests.echoRequest
       var wire: [UInt8] = []
       for (index, byte) in echo.enumerated() {
-        wire += self.data(3, 1, [])
-        wire += self.data(3, index == echo.count - 1 ? 3 : 1, [byte])
+        wire += WirePeer.data(3, 1, [])
+        wire += WirePeer.data(3, index == echo.count - 1 ? 3 : 1, [byte])
       }
       for byte in wire { try peer.send([byte]) }
-      let answer = try #require(try peer.receive())
+      let answer = try #require(peer.receive())
       #expect(answer.type == .data)
       let response = try Command(decoding: Array(answer.body[6...]))
       #expect(response.status == .success)
@@ -202,15 +134,15 @@ struct HostilePeerTests {
 
       // An object in values of which the last is empty.
       try peer.send(
-        self.data(1, 3, self.storeRequest("1.2.3")) + self.data(1, 0, [1, 2, 3, 4])
-          + self.data(1, 0, []) + self.data(1, 2, []))
-      let stored = try #require(try peer.receive())
+        WirePeer.data(1, 3, self.storeRequest("1.2.3")) + WirePeer.data(1, 0, [1, 2, 3, 4])
+          + WirePeer.data(1, 0, []) + WirePeer.data(1, 2, []))
+      let stored = try #require(peer.receive())
       #expect(try Command(decoding: Array(stored.body[6...])).status == .success)
       #expect(server.archive.state.read { $0.stored.first?.bytes } == [1, 2, 3, 4])
 
       try peer.send(bytes("05 00 00 00 00 04 00 00 00 00"))
-      #expect(try peer.receive()?.type == .releaseResponse)
-      #expect(try peer.receive() == nil)
+      #expect(peer.receive()?.type == .releaseResponse)
+      #expect(peer.receive() == nil)
     }
   }
 
@@ -218,19 +150,20 @@ struct HostilePeerTests {
   func stalledObject() async throws {
     try await offPool {
       let server = try TestServer { $0.timeouts.response = .milliseconds(300) }
-      let gone = try RawPeer(server.port)
+      let gone = try WirePeer(port: server.port)
       try gone.associate()
-      try gone.send(self.data(1, 3, self.storeRequest("1.2.3")) + self.data(1, 0, [1, 2]))
+      try gone.send(WirePeer.data(1, 3, self.storeRequest("1.2.3")) + WirePeer.data(1, 0, [1, 2]))
       gone.socket.interrupt()
       let aborted = server.archive.state.wait(until: .after(.seconds(5))) {
         $0.aborted == 1 ? true : nil
       }
       #expect(aborted == true)
 
-      let stalled = try RawPeer(server.port)
+      let stalled = try WirePeer(port: server.port)
       try stalled.associate()
-      try stalled.send(self.data(1, 3, self.storeRequest("1.2.3")) + self.data(1, 0, [1, 2]))
-      try stalled.expectAbort("stalled", source: 0)
+      try stalled.send(
+        WirePeer.data(1, 3, self.storeRequest("1.2.3")) + WirePeer.data(1, 0, [1, 2]))
+      stalled.expectAbort("stalled", source: 0)
       #expect(server.archive.state.read { $0.stored.isEmpty })
     }
   }
@@ -241,16 +174,17 @@ struct HostilePeerTests {
       let server = try TestServer { $0.timeouts.response = .milliseconds(200) }
       var random = SeededGenerator(seed: 3)
       for round in 0..<60 {
-        let peer = try RawPeer(server.port)
+        let peer = try WirePeer(port: server.port)
         if round % 3 != 0 { try peer.associate() }
-        var wire = self.data(1, 3, self.storeRequest("1.2.3")) + self.data(1, 2, [1, 2, 3, 4])
+        var wire =
+          WirePeer.data(1, 3, self.storeRequest("1.2.3")) + WirePeer.data(1, 2, [1, 2, 3, 4])
         for _ in 0..<Int.random(in: 1...8, using: &random) {
           wire[Int.random(in: 0..<wire.count, using: &random)] = .random(
             in: 0...255, using: &random)
         }
         try? peer.send(wire)
         peer.socket.finishWriting()
-        while try peer.receive() != nil {}
+        while peer.receive() != nil {}
       }
       let association = try server.associate([.verification])
       #expect(try association.echo().status == .success)

@@ -17,6 +17,8 @@ final class MemoryArchive: StorageProvider, QueryProvider, RetrieveProvider {
   struct State {
     var stored: [Stored] = []
     var aborted = 0
+    /// Begun, and neither stored nor aborted.
+    var open = 0
     var ended = 0
     /// Refused at the begin, by SOP instance.
     var refusals: [UID: ServiceFailure] = [:]
@@ -40,6 +42,7 @@ final class MemoryArchive: StorageProvider, QueryProvider, RetrieveProvider {
 
   func beginStore(_ request: StoreRequest) throws(ServiceFailure) -> any StoreSink {
     if let refusal = state.read({ $0.refusals[request.sopInstance] }) { throw refusal }
+    state.update { $0.open += 1 }
     return Sink(self, request)
   }
 
@@ -71,11 +74,19 @@ final class MemoryArchive: StorageProvider, QueryProvider, RetrieveProvider {
         sopClass: request.sopClass, sopInstance: request.sopInstance,
         transferSyntax: request.transferSyntax, moveOriginator: request.moveOriginator,
         bytes: bytes)
-      archive.state.update { $0.stored.append(stored) }
+      archive.state.update {
+        $0.stored.append(stored)
+        $0.open -= 1
+      }
       return .success
     }
 
-    func abort() { archive.state.update { $0.aborted += 1 } }
+    func abort() {
+      archive.state.update {
+        $0.aborted += 1
+        $0.open -= 1
+      }
+    }
   }
 
   func find(_ request: QueryRequest, emit: (DataSet) -> Bool) throws(ServiceFailure) {

@@ -29,9 +29,10 @@ public final class DcmqrscpServer: Sendable {
   /// - Parameters:
   ///   - destinations: whom it may send to (C-MOVE destinations).
   ///   - arguments: such as `+xa` to take all transfer syntaxes, `+xv` for JPEG 2000.
+  ///   - clients: who may come; anybody else is refused: `(TITLE, host, port)`.
   public init(
     aeTitle: String = "DCMQRSCP", destinations: [ApplicationEntityAddress] = [],
-    arguments: [String] = []
+    arguments: [String] = [], clients: String = "ANY"
   ) throws {
     let directory = try TemporaryDirectory()
     let storage = try directory.makeDirectory("storage")
@@ -49,7 +50,7 @@ public final class DcmqrscpServer: Sendable {
         VendorTable BEGIN
         VendorTable END
         AETable BEGIN
-        \(aeTitle) \(storage) RW (1000, 10240mb) ANY
+        \(aeTitle) \(storage) RW (1000, 10240mb) \(clients)
         AETable END
 
         """

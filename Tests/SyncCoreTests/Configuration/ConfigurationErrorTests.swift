@@ -103,6 +103,14 @@ struct ConfigurationErrorTests {
       ("peer = 1", "1:8: peer: found 1, expected an array of tables: [[peer]]"),
       ("[peer]\nname = \"a\"", "1:1: peer: found a table, expected an array of tables: [[peer]]"),
       (
+        "peer = [{ name = \"a\", ae_title = \"A\", host = \"h\", authorities = \"/ca.pem\" }]",
+        "1:65: peer[1].authorities: is for TLS only: say tls = true as well"
+      ),
+      (
+        "peer = [{ name = \"a\", ae_title = \"A\", host = \"h\", tls = true, key = \"/key\" }]",
+        "1:69: peer[1].key: needs its certificate as well"
+      ),
+      (
         "statuses.\"Klar\" = \"done\"",
         "1:19: statuses.Klar: found \"done\", expected one of requested, scheduled, arrived, started, ended, completed, preliminary, signed, definitively_signed, on_hold, cancelled, unknown"
       ),

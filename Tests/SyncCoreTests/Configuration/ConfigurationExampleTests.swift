@@ -56,9 +56,11 @@ struct ConfigurationExampleTests {
     var expected = Configuration()
     expected.archive.directory = expected.archiveDirectory
     var peer = Configuration.Peer(
-      name: "sectra", aeTitle: "SECTRAPACS", host: "pacs.example.org", port: 104)
+      name: "sectra", aeTitle: "SECTRAPACS", host: "pacs.example.org", port: 2762)
     peer.callingAETitle = expected.archive.aeTitle
+    peer.tls = exampleFiles
     expected.peers = [peer, Configuration.Peer(name: "web", server: "pacs")]
+
     var drop = Configuration.CSVDrop(directory: "/var/lib/syncd/lists/teleconsult")
     drop.maxAge = expected.cycle.interval * 2
     let list = Configuration.List(
@@ -83,12 +85,21 @@ struct ConfigurationExampleTests {
     #expect(try Configuration.parse(bytes, file: "example") == expected)
   }
 
+  private var exampleFiles: Configuration.CertificateFiles {
+    var files = Configuration.CertificateFiles()
+    files.authorities = "/etc/syncd/pacs-ca.pem"
+    files.certificate = "/etc/syncd/syncd.pem"
+    files.key = "/etc/syncd/syncd.key"
+    files.keyPassword = "credential:syncd-key"
+    return files
+  }
+
   private func expectServers(_ expected: inout Configuration) {
     var portal = Configuration.Server(name: "portal", url: "https://portal.example.org/api")
-    portal.authorities = "/etc/syncd/portal-ca.pem"
-    portal.certificate = "/etc/syncd/syncd.pem"
-    portal.key = "/etc/syncd/syncd.key"
-    portal.keyPassword = "credential:portal-key"
+    portal.files.authorities = "/etc/syncd/portal-ca.pem"
+    portal.files.certificate = "/etc/syncd/syncd.pem"
+    portal.files.key = "/etc/syncd/syncd.key"
+    portal.files.keyPassword = "credential:portal-key"
     portal.proxy = "http://proxy.example.org:3128"
     portal.oauth = Configuration.OAuth(
       tokenURL: "https://login.example.org/oauth/token", clientID: "syncd")
@@ -114,6 +125,8 @@ struct ConfigurationExampleTests {
     var destination = Configuration.Destination(
       name: "reviewer", aeTitle: "REVIEWER", host: "pacs.reviewer.example.org")
     destination.callingAETitle = expected.archive.aeTitle
+    destination.tls = exampleFiles
+    destination.port = 2762
     destination.transfer = .move
     destination.mover = "sectra"
     destination.hl7 = "reviewer"

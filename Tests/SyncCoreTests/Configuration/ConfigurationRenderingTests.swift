@@ -75,6 +75,11 @@ struct ConfigurationRenderingTests {
     host = "10.1.2.3"
     port = 4242
     calling_ae_title = "ANOTHER"
+    tls = true
+    authorities = "/p/authorities"
+    certificate = "/p/certificate"
+    key = "/p/key"
+    key_password = "/p/password"
     budget = 3
     retrieve_level = "series"
     connect_timeout = "11s"

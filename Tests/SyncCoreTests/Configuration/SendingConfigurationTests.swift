@@ -66,6 +66,11 @@ struct SendingConfigurationTests {
     host = "10.1.3.5"
     port = 11113
     calling_ae_title = "OURSELVES"
+    tls = true
+    authorities = "/d/authorities"
+    certificate = "/d/certificate"
+    key = "/d/key"
+    key_password = "credential:password"
     transfer = "move"
     mover = "sectra"
     budget = 5

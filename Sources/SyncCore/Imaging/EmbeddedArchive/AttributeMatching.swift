@@ -18,11 +18,20 @@ enum AttributeMatching: Equatable {
   /// A key that no value can match, such as a date that is none.
   case never
 
+  /// The longest value that the index keeps is 4096 bytes before it is decoded.
+  private static let longestKey = 16 * 1024
+
   /// - Parameter key: the key's text, several values separated by backslashes.
   init(_ vr: VR, _ key: String) {
     let key = vr.isText ? Self.trimmed(key) : key
     guard !key.isEmpty else {
       self = .universal
+      return
+    }
+    // Longer than any value, and comparing takes time in proportion: a key of megabytes would hold
+    // the archive's reader for as long as it likes. Lists may be long.
+    guard key.utf8.count <= Self.longestKey || vr == .UI || vr == .CS else {
+      self = .never
       return
     }
     switch vr {

@@ -90,6 +90,7 @@ extension Configuration {
 
   private func renderRest(of destination: Destination, _ text: inout TOMLText) {
     text.line("budget", .number(destination.budget))
+    text.line("operations", .number(destination.operations))
     text.line("verify_by_query", .flag(destination.verifyByQuery))
     text.line("storage_commitment", .flag(destination.storageCommitment))
     text.line("commitment_timeout", .time(destination.commitmentTimeout))

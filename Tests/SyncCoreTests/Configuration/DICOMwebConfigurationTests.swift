@@ -108,6 +108,15 @@ struct DICOMwebConfigurationTests {
         both + "[[destination]]\nname = \"x\"\npeer = \"w\"\nport = 104",
         "15:8: destination[1].port: stands beside peer: the [[peer]] tells how it is reached"
       ),
+      (
+        both + "[[destination]]\nname = \"x\"\npeer = \"w\"\nstorage_commitment = true",
+        "15:22: destination[1].storage_commitment: stands beside peer: the [[peer]] tells how it is "
+          + "reached"
+      ),
+      (
+        web + "retrieve = \"get\"",
+        "8:12: peer[1].retrieve: is for kind = \"dimse\" only: with \"dicomweb\" the [[server]] has it"
+      ),
     ])
   func wrong(text: String, message: String) {
     #expect(faults(text) == ["c:" + message])

@@ -30,6 +30,8 @@ extension Association {
     defer { storage.associationEnded(info) }
     var lastPending: Command.Suboperations?
     var isCancelled = false
+    var advance = MoveProgress(connection.timeouts.move)
+    var received: Set<UID> = []
     while true {
       let message = try connection.nextMessage(waitingFor: .get, connection.timeouts.move)
       guard case .command(let command, let answered) = message else {
@@ -40,6 +42,10 @@ extension Association {
           throw connection.upperLayer.violation("C-STORE-RQ without a Message ID (0000,0110)")
         }
         try connection.receiveStore(command, in: answered, into: storage, from: info)
+        // The same object again and again is no progress.
+        if let uid = command.affectedSOPInstance, received.insert(uid).inserted {
+          advance.noteObject()
+        }
       } else {
         let status = try status(of: command, to: request)
         let failed = try failedInstances(command, status, answered)
@@ -49,11 +55,14 @@ extension Association {
             lastPending: lastPending, failedInstances: failed)
         }
         if !command.suboperations.isEmpty { lastPending = command.suboperations }
+        advance.note(command.suboperations)
       }
       if !isCancelled, !progress(lastPending ?? Command.Suboperations()) {
         isCancelled = true
+        advance.end()
         try cancel(request, in: context)
       }
+      if advance.deadline.isPast { throw overdue(.get) }
     }
   }
 

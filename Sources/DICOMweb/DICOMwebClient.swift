@@ -30,8 +30,8 @@ public struct DICOMwebClient: Sendable {
     self.options = options
   }
 
-  /// Results of one search, of any number: no more than one page's element is held.
-  static let mostMatches = 1_000_000
+  /// Results of one search; no study has more objects.
+  static let mostMatches = 250_000
   static let json = "application/dicom+json, application/json;q=0.9"
 
   // MARK: - QIDO-RS
@@ -80,14 +80,14 @@ public struct DICOMwebClient: Sendable {
         if seen.contains(uid) {
           repeated += 1
         } else if fresh.insert(uid).inserted {
+          guard seen.count + fresh.count <= Self.mostMatches else {
+            throw DICOMwebError(
+              .malformed, "\(service.base.origin): more than \(Self.mostMatches) matches")
+          }
           try take(match, uid)
         }
       }
       seen.formUnion(fresh)
-      guard seen.count <= Self.mostMatches else {
-        throw DICOMwebError(
-          .malformed, "\(service.base.origin): more than \(Self.mostMatches) matches")
-      }
       if page.count == 0 { break }
       if repeated > 0 {
         guard fresh.isEmpty, let first else { return false }
@@ -250,6 +250,22 @@ extension DICOMwebClient {
       key: .studyInstanceUID, begin: { found = [] }
     ) { match, uid in
       found.append(Study(uid: uid, accessionNumber: match.string(.accessionNumber)))
+    }
+    return found
+  }
+
+  /// What a study tells of its patient; nil where the server does not know the study.
+  public func patient(of study: UID, stop: Gate) throws(DICOMwebError) -> DICOMJSON? {
+    var found: DICOMJSON?
+    try search(
+      "/studies",
+      [
+        (DICOMJSON.key(.studyInstanceUID), try DICOMwebError.part(study)),
+        ("includefield", DICOMJSON.key(.patientBirthDate)),
+        ("includefield", DICOMJSON.key(.patientSex)),
+      ], stop: stop, key: .studyInstanceUID, begin: { found = nil }
+    ) { match, uid in
+      if uid == study { found = match }
     }
     return found
   }

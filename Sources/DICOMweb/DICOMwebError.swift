@@ -37,7 +37,8 @@ public struct DICOMwebError: Error, Hashable, Sendable, CustomStringConvertible 
       case .unreachable, .untrusted, .timeout, .broken, .leftAlone, .notTried: true
       case .unusable: false
       }
-    case .refused(let status): status == 429 || status >= 500 || status == 401 || status == 403
+    // 500 may be about what was asked: one examination must not hold up the others.
+    case .refused(let status): [401, 403, 429, 502, 503, 504].contains(status)
     case .malformed, .unproven, .notAccepted, .notAsked: false
     }
   }

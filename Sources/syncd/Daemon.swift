@@ -31,10 +31,11 @@ final class Daemon: Sendable {
   private let portal: any Portal
   /// The region's HTTP servers; a reload keeps those whose settings stay.
   private let services: Mutex<HTTPServices>
-  private let archive: EmbeddedArchive
+  private let archive: any ImageArchive & StoredObjects
+  /// The archive where it is one of our own; nil where a peer is the archive, and nobody sends here.
+  private let embedded: (archive: EmbeddedArchive, server: DICOMServer)?
   /// What is known of the peers, whatever the configuration in force.
   private let peers: PeerRegister
-  private let dicom: DICOMServer
   private let control: Monitor<VarlinkServer?>
   private let archiveFacts: Monitor<ArchiveFacts?>
   private let startedAt = WallTime.now
@@ -60,11 +61,6 @@ final class Daemon: Sendable {
     let services = HTTPServices(configuration)
     self.services = Mutex(services)
     portal = try Self.portal(configuration, services, startedAt, log)
-    archive = try EmbeddedArchive.open(
-      EmbeddedArchive.Configuration(
-        directory: configuration.archiveDirectory, aeTitle: configuration.archive.aeTitle,
-        minimumFree: configuration.archive.minimumFree)
-    ) { event in Self.report(event, log) }
     peers = PeerRegister(directory: configuration.daemon.stateDirectory) { problem in
       log.warning("what is known of peers", ["reason": problem])
     }
@@ -75,7 +71,24 @@ final class Daemon: Sendable {
     let given = SocketActivation.take()
     sockets = Mutex(given)
     inbound = try Self.listener(configuration.inbound, given, dispatch, log)
-    dicom = try Self.server(configuration, archive, given, log)
+    if let peer = PeerArchive(configuration, services, stop: loop.stopGate) {
+      archive = peer
+      embedded = nil
+    } else {
+      let own = try Self.archive(configuration, log)
+      archive = own
+      embedded = (own, try Self.server(configuration, own, given, log))
+    }
+  }
+
+  private static func archive(
+    _ configuration: Configuration, _ log: Log
+  ) throws -> EmbeddedArchive {
+    try EmbeddedArchive.open(
+      EmbeddedArchive.Configuration(
+        directory: configuration.archiveDirectory, aeTitle: configuration.archive.aeTitle,
+        minimumFree: configuration.archive.minimumFree)
+    ) { event in Self.report(event, log) }
   }
 
   private static func portal(
@@ -105,14 +118,15 @@ final class Daemon: Sendable {
     ) { loop.post($0) }
     try startDispatching(configuration)
     refreshArchiveFacts()
-    dicom.start()
+    embedded?.server.start()
     inbound?.start()
     try openSockets()
     log.notice(
       "ready",
       [
         "lists": "\(configuration.lists.count)", "peers": "\(configuration.peers.count)",
-        "archive": "\(configuration.archive.aeTitle) port \(dicom.port)",
+        "archive": embedded.map { "\(configuration.archive.aeTitle) port \($0.server.port)" }
+          ?? "the peer \(configuration.archive.peer ?? "")",
         "inbound": inbound.map { "port \($0.port)" } ?? "off",
       ])
     notifier.ready(status: statusText())
@@ -173,8 +187,8 @@ final class Daemon: Sendable {
 
   private func engineSurroundings(_ configuration: Configuration) -> EngineSurroundings {
     EngineSurroundings(
-      configuration, portal: portal, archive: archive, storage: archive,
-      services: services.withLock { $0 }, peers: peers)
+      configuration, portal: portal, archive: archive, services: services.withLock { $0 },
+      peers: peers)
   }
 
   private func surroundings(_ configuration: Configuration) -> DispatchSurroundings {
@@ -226,8 +240,8 @@ final class Daemon: Sendable {
     dispatch.stop()
     inbound?.stop(deadline: .after(.seconds(2)))
     dispatch.waitUntilFinished(.after(.seconds(5)))
-    dicom.stop(grace: .seconds(5))
-    archive.close()
+    embedded?.server.stop(grace: .seconds(5))
+    embedded?.archive.close()
     log.notice("stopped")
   }
 
@@ -262,8 +276,10 @@ final class Daemon: Sendable {
   }
 
   private func refreshArchiveFacts() {
+    guard let (archive, dicom) = embedded, let statistics = try? archive.statistics() else {
+      return
+    }
     let refusal = archive.refusal
-    guard let statistics = try? archive.statistics() else { return }
     let facts = ArchiveFacts(
       aeTitle: fixed.archive.aeTitle, port: Int(dicom.port), objects: statistics.objects,
       bytes: statistics.bytes, freeBytes: statistics.freeBytes, conflicts: statistics.conflicts,
@@ -307,6 +323,7 @@ final class Daemon: Sendable {
         engine: loop, facts: facts, delivery: deliveries,
         peers: PeerService(
           engine: loop, register: peers, access: accessLog, log: log,
+          services: { [self] in services.withLock { $0 } },
           configuration: { [self] in current.withLock { $0.configuration } }),
         access: accessLog, log: log
       ).service(),
@@ -458,7 +475,7 @@ final class Daemon: Sendable {
     if old.log.level != new.log.level { applied.append("log.level") }
     var needsRestart: [String] = []
     if fixed.daemon != new.daemon { needsRestart.append("daemon") }
-    if fixed.archive != new.archive { needsRestart.append("archive") }
+    if !fixed.hasSameArchive(as: new) { needsRestart.append("archive") }
     if fixed.control != new.control { needsRestart.append("control") }
     if fixed.inbound != new.inbound { needsRestart.append("inbound") }
     // The portal and its orders keep the server that they began with.

@@ -10,6 +10,16 @@ import Testing
 
 @testable import SyncCore
 
+extension NumberedStudies {
+  /// The study of most objects.
+  fileprivate var largest: UID {
+    get throws {
+      let number = try #require(counts.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key)
+      return try #require(studies[number])
+    }
+  }
+}
+
 /// Sources and recipients over DICOMweb, with Orthanc's plugin as the peer.
 @Suite("DICOMweb, among real peers", .serialized)
 struct DICOMwebTests {
@@ -141,7 +151,7 @@ struct DICOMwebTests {
       let studies = try NumberedStudies(files)
       let pacs = try Self.orthanc()
       try Self.load(studies.files, into: pacs)
-      let study = try #require(studies.studies.values.first)
+      let study = try studies.largest
       let client = try Self.client("\(pacs.url)/dicom-web")
       let directory = try TemporaryDirectory()
       let archive = try Self.archive(directory)
@@ -331,6 +341,13 @@ struct DICOMwebTests {
       #expect(daemon.archived().count == studies.files.count)
 
       let number = try #require(studies.counts.max { $0.value < $1.value }?.key)
+      let probed = try ChildProcess.run(
+        Peers.product("syncctl"),
+        ["--socket", daemon.socket, "peer", "probe", "sectra", "--number", number])
+      #expect(probed.status == 0, "\(probed.output)")
+      for words in ["QIDO-RS", "WADO-RS", "\(studies.counts[number]!) objects"] {
+        #expect(probed.output.contains(words), "\(probed.output)")
+      }
       let id = try #require(
         try daemon.syncctl(["send", number, "--to", "tmc"]).first?["id"]?.stringValue)
       let isSent = try waitUntil(.after(.seconds(60))) {
@@ -348,6 +365,87 @@ struct DICOMwebTests {
       }
       #expect(isTold, "\(daemon.log.suffix(3000))")
       #expect(!daemon.log.contains("191212121212") && !daemon.log.contains("Tolvan"))
+    }
+  }
+
+  @Test(
+    "the archive is a peer: the source sends there, it is asked what has come, and it sends on",
+    .needs(.program("Orthanc"), .program("storescp"), .python("pydicom"), .python("hl7")),
+    arguments: [false, true])
+  func peerArchive(isWeb: Bool) async throws {
+    try await offPool {
+      let studies = try NumberedStudies(images(in: "98892003") + images(in: "77654033"))
+      let recipient = try StorescpServer(aeTitle: "AHEIPACS")
+      let bfr = try OrthancServer(
+        aeTitle: "BFR", modalities: [recipient.address], plugins: [.dicomWeb])
+      let pacs = try OrthancServer(
+        aeTitle: "SECTRAPACS", modalities: [bfr.address, recipient.address])
+      try Self.load(studies.files, into: pacs)
+      let interface = try HL7Server(.hl7)
+      let daemon = try DaemonFixture(
+        peer: ApplicationEntityAddress("UNUSED", port: 104), archivePort: try freePort())
+      let bfrPeer =
+        isWeb
+        ? "kind = \"dicomweb\"\nserver = \"bfr\""
+        : "ae_title = \"BFR\"\nhost = \"127.0.0.1\"\nport = \(bfr.dicomPort)"
+      try daemon.configure(
+        peer: "ae_title = \"SECTRAPACS\"\nhost = \"127.0.0.1\"\nport = \(pacs.dicomPort)",
+        extra: """
+          kind = "peer"
+          peer = "bfr"
+          ae_title = "\(isWeb ? "BFR" : "SYNCD")"
+          [[server]]
+          name = "bfr"
+          url = "\(bfr.url)/dicom-web"
+          [[peer]]
+          name = "bfr"
+          \(bfrPeer)
+          [[hl7]]
+          name = "reviewer"
+          host = "127.0.0.1"
+          port = \(interface.port)
+          [[destination]]
+          name = "ahei"
+          ae_title = "AHEIPACS"
+          host = "127.0.0.1"
+          port = \(recipient.port)
+          transfer = "move"
+          mover = "\(isWeb ? "sectra" : "bfr")"
+          hl7 = "reviewer"
+          [[origin]]
+          system = "SECTRA"
+          hl7 = "reviewer"
+          [[recipient]]
+          id = "tmc"
+          label = "TMC"
+          destination = "ahei"
+          """)
+      try daemon.drop(studies.counts.keys.sorted())
+      try daemon.start()
+      let isDone = try waitUntil(.after(.seconds(90))) {
+        let now = try daemon.worklist()
+        return studies.counts.keys.allSatisfy { now[$0]?.images == "complete" }
+      }
+      let list = try daemon.worklist()
+      try #require(isDone, "\(list)\n\(daemon.log.suffix(3000))")
+      // Nothing has come here.
+      #expect(daemon.archived().isEmpty)
+      #expect(try daemon.syncctl(["status"]).first?["archive"]?.objectValue == nil)
+      let held = Self.source(try Self.client("\(bfr.url)/dicom-web"), nil)
+      for (number, study) in studies.studies {
+        #expect(try held.objects(of: study, stop: Gate()).count == studies.counts[number])
+      }
+      let number = try #require(studies.counts.max { $0.value < $1.value }?.key)
+      let id = try #require(
+        try daemon.syncctl(["send", number, "--to", "tmc"]).first?["id"]?.stringValue)
+      let isSent = try waitUntil(.after(.seconds(60))) {
+        try daemon.syncctl(["show", id]).first?["assignment"]?["phase"]?.stringValue == "sent"
+      }
+      #expect(isSent, "\(daemon.log.suffix(3000))")
+      #expect(recipient.received.count == studies.counts[number])
+      // What the archive says of the patient is in the order.
+      let orders = try interface.received.map(\.text)
+      #expect(orders.contains { $0.contains("ORC|NW|") && $0.contains("191212121212") })
     }
   }
 
@@ -419,7 +517,7 @@ struct DICOMwebTests {
       let files = images(in: "98892003")
       let (archive, studies) = try Self.filled(files, directory)
       defer { archive.close() }
-      let study = try #require(studies.studies.values.first)
+      let study = try studies.largest
       let objects = try archive.storedObjects(of: study)
       let instances = try archive.storedInstances(of: study, objects.map(\.sopInstance))
       let bad = instances[1]

@@ -5,8 +5,9 @@ extension Association {
   /// association, into `storage`. Needs contexts for their SOP classes in which the peer was
   /// accepted as the provider: see ``GetProposal``.
   ///
-  /// `progress` is called with the counters of each pending response, and after each object with
-  /// the last ones; when it returns false the operation is cancelled.
+  /// `progress` is called after each object and with each pending response, with the peer's last
+  /// counters, in which no fewer are completed than have been stored; when it returns false the
+  /// operation is cancelled.
   ///
   /// What was stored is for `storage` to tell: as with C-MOVE no status proves anything.
   public func get(
@@ -29,6 +30,7 @@ extension Association {
       peerImplementationVersion: peerInformation.implementationVersion)
     defer { storage.associationEnded(info) }
     var lastPending: Command.Suboperations?
+    var stored = 0
     var isCancelled = false
     var advance = MoveProgress(connection.timeouts.move)
     var received: Set<UID> = []
@@ -41,7 +43,8 @@ extension Association {
         guard command.messageID != nil else {
           throw connection.upperLayer.violation("C-STORE-RQ without a Message ID (0000,0110)")
         }
-        try connection.receiveStore(command, in: answered, into: storage, from: info)
+        let status = try connection.receiveStore(command, in: answered, into: storage, from: info)
+        if status.isSuccess || status.isWarning { stored += 1 }
         // The same object again and again is no progress.
         if let uid = command.affectedSOPInstance, received.insert(uid).inserted {
           advance.noteObject()
@@ -52,12 +55,18 @@ extension Association {
         guard status.isPending else {
           return MoveOutcome(
             result: OperationResult(status, command), suboperations: command.suboperations,
-            lastPending: lastPending, failedInstances: failed)
+            lastPending: lastPending, failedInstances: failed, stored: stored)
         }
         if !command.suboperations.isEmpty { lastPending = command.suboperations }
         advance.note(command.suboperations)
       }
-      if !isCancelled, !progress(lastPending ?? Command.Suboperations()) {
+      // Pending responses, and their counters, may be left out.
+      var counters = lastPending ?? Command.Suboperations()
+      let told = Int(counters.completed ?? 0) + Int(counters.warning ?? 0)
+      if told < stored {
+        counters.completed = UInt16(clamping: stored - Int(counters.warning ?? 0))
+      }
+      if !isCancelled, !progress(counters) {
         isCancelled = true
         advance.end()
         try cancel(request, in: context)

@@ -248,11 +248,14 @@ public struct MoveOutcome: Hashable, Sendable {
   public var lastPending: Command.Suboperations?
   /// Failed SOP Instance UID List (0008,0058). Peers may leave it out.
   public var failedInstances: [UID]
+  /// The objects of a C-GET that were stored here; nil after a C-MOVE, which goes elsewhere.
+  public var stored: Int?
 
   public init(
     result: OperationResult, suboperations: Command.Suboperations,
-    lastPending: Command.Suboperations? = nil, failedInstances: [UID] = []
+    lastPending: Command.Suboperations? = nil, failedInstances: [UID] = [], stored: Int? = nil
   ) {
+    self.stored = stored
     self.result = result
     self.suboperations = suboperations
     self.lastPending = lastPending
@@ -261,7 +264,8 @@ public struct MoveOutcome: Hashable, Sendable {
 
   /// Success without a single completed sub-operation: the study is absent, or the peer lies.
   public var isSuspectSuccess: Bool {
-    result.status.isSuccess && (suboperations.completed ?? 0) == 0
+    if let stored { return result.status.isSuccess && stored == 0 }
+    return result.status.isSuccess && (suboperations.completed ?? 0) == 0
       && (suboperations.warning ?? 0) == 0
   }
 

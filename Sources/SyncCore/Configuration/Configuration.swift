@@ -83,8 +83,11 @@ public struct Configuration: Hashable, Sendable {
   }
 
   public struct Archive: Hashable, Sendable {
-    public enum Kind: String, CaseIterable, Sendable { case embedded }
+    /// One of our own, or a peer that is asked what it holds.
+    public enum Kind: String, CaseIterable, Sendable { case embedded, peer }
     public var kind = Kind.embedded
+    /// With `peer`: the name of the ``Peer``.
+    public var peer: String?
     public var aeTitle = "VGRSECTEMP"
     public var listen = "127.0.0.1"
     public var port = 11112

@@ -59,6 +59,7 @@ extension Configuration {
     readPeers(root)
     readLists(root)
     readSending(root)
+    checkArchive(root)
   }
 
   private mutating func readDaemon(_ root: TableReader) {
@@ -158,6 +159,11 @@ extension Configuration {
   private mutating func readArchive(_ root: TableReader) {
     let table = root.table("archive")
     archive.kind = table.choice("kind", archive.kind)
+    if archive.kind == .peer {
+      archive.peer = table.optionalString("peer")
+    } else if table.has("peer") {
+      table.refuse("peer", "is for kind = \"peer\" only")
+    }
     archive.aeTitle = table.string("ae_title", archive.aeTitle, check: Check.aeTitle)
     archive.listen = table.string("listen", archive.listen, check: Check.host)
     archive.port = table.integer("port", archive.port, 0...65535)

@@ -72,6 +72,7 @@ extension Configuration {
   private func renderImages(_ text: inout TOMLText) {
     text.header("archive")
     text.line("kind", .text(archive.kind.rawValue))
+    if let peer = archive.peer { text.line("peer", .text(peer)) }
     text.line("ae_title", .text(archive.aeTitle))
     text.line("listen", .text(archive.listen))
     text.line("port", .number(archive.port))

@@ -185,6 +185,12 @@ extension Configuration {
         "storage_commitment", destination.storageCommitment)
       destination.commitmentTimeout = table.duration(
         "commitment_timeout", destination.commitmentTimeout, .milliseconds(100)...(.seconds(86400)))
+      if destination.storageCommitment, destination.commitmentTimeout >= sending.watchdog {
+        table.fault(
+          "commitment_timeout",
+          "is \(DurationText.format(destination.commitmentTimeout)), which must be less than "
+            + "sending.watchdog, \(DurationText.format(sending.watchdog))")
+      }
       destination.user = User.read(table)
       destination.hl7 = readReference(table, "hl7", "hl7", hl7Interfaces.map(\.name))
       destination.window = table.parsed(

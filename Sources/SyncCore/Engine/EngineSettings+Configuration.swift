@@ -67,7 +67,7 @@ extension EngineSurroundings {
       sources[peer.name] =
         DICOMwebSource(peer, configuration, services, storage: storage)
         ?? DIMSEPeer(
-          DIMSEPeer.Options(peer, configuration, destination: configuration.archive.aeTitle),
+          DIMSEPeer.Options(peer, configuration, destination: configuration.archiveTitle),
           storage: storage, register: peers)
     }
     self.init(portal: portal, archive: archive, lists: lists, sources: sources)

@@ -139,7 +139,7 @@ public final class DICOMwebSource: ImageSource {
     }
   }
 
-  private func failure(_ error: DICOMwebError, _ stop: Gate) -> ImageSourceError {
+  func failure(_ error: DICOMwebError, _ stop: Gate) -> ImageSourceError {
     if stop.isOpen { return .stopping }
     return ImageSourceError(
       .peerUnavailable, "\(name): \(error)", isPeerDown: error.isServerDown)

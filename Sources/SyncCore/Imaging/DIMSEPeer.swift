@@ -9,7 +9,7 @@ import Synchronization
 ///
 /// Nothing that either says is taken for proof: peers answer Success with nothing sent, failure
 /// with most of it sent, and leave out counters. What has arrived is for the archive to tell.
-public final class DIMSEPeer: ImageSource {
+public final class DIMSEPeer: ArchivingPeer {
   public struct Options: Sendable, Hashable {
     public var name: String
     public var address: PeerAddress
@@ -161,6 +161,27 @@ public final class DIMSEPeer: ImageSource {
       }
     }
     return objects
+  }
+
+  public func patient(of study: UID, stop: Gate) throws(ImageSourceError) -> ArchivedPatient? {
+    var identifier = Self.identifier(.study)
+    identifier.set(.studyInstanceUID, study)
+    for tag in [Tag.patientID, .patientName, .patientBirthDate, .patientSex] {
+      identifier.setEmpty(tag)
+    }
+    var found: ArchivedPatient?
+    let association = try open()
+    defer { close(association) }
+    try find(identifier, association, stop) { match in
+      guard match.uid(.studyInstanceUID) == study else { return nil }
+      // Only the alphabetic form of the name.
+      let name = match.string(.patientName)?.split(separator: "=", maxSplits: 1).first
+      found = ArchivedPatient(
+        id: match.string(.patientID), name: name.map(String.init),
+        birthDate: match.string(.patientBirthDate), sex: match.string(.patientSex))
+      return nil
+    }
+    return found
   }
 
   /// Peers that do not know a key match everything: what says that it is of another study is.

@@ -75,10 +75,15 @@ public protocol ImageArchive: Sendable {
 
   /// Why it takes no objects at the moment (a full disk); nil when it does.
   var refusal: String? { get }
+
+  /// Whether its answers come over the network, and are to be waited for elsewhere than on a thread
+  /// that others wait for.
+  var isRemote: Bool { get }
 }
 
 extension ImageArchive {
   public func patient(of study: UID) throws -> ArchivedPatient? { nil }
+  public var isRemote: Bool { false }
 }
 
 /// A patient as images tell of one.

@@ -60,9 +60,10 @@ struct Retrieve {
     let outcome = try outcome(of: identifier) { progress(before + $0) }
     if stop.isOpen { throw .stopping }
     let last = outcome.lastPending
-    let arrived =
+    let told =
       Int(outcome.suboperations.completed ?? last?.completed ?? 0)
       + Int(outcome.suboperations.warning ?? last?.warning ?? 0)
+    let arrived = outcome.stored ?? told
     let status = outcome.result.status
     if status.isFailure, arrived == 0, level != .study, Self.refusesQuestion(status) {
       return false

@@ -39,7 +39,7 @@ extension DispatchSettings {
 extension DispatchSurroundings {
   /// The destinations and interfaces of a configuration.
   public init(
-    _ configuration: Configuration, archive: EmbeddedArchive,
+    _ configuration: Configuration, archive: any ImageArchive & StoredObjects,
     sources: [String: any ImageSource], services: HTTPServices = HTTPServices(),
     disclosures: any DisclosureLog
   ) {
@@ -73,7 +73,7 @@ extension DispatchSurroundings {
 extension DispatchSurroundings {
   private static func recipient(
     _ destination: Configuration.Destination, _ configuration: Configuration,
-    _ archive: EmbeddedArchive
+    _ archive: any StoredObjects
   ) -> any ImageRecipient {
     let address = destination.address(from: configuration)
     let timeouts = AssociationTimeouts(
@@ -98,7 +98,9 @@ extension DispatchSurroundings {
     if destination.storageCommitment {
       recipient = CommittedRecipient(
         recipient, options: options, timeout: destination.commitmentTimeout,
-        desk: archive.commitments, archive: archive, query: query)
+        // Without an archive of our own nothing listens: reports come on the association that asks.
+        desk: (archive as? EmbeddedArchive)?.commitments ?? CommitmentDesk(), archive: archive,
+        query: query)
     }
     return destination.verifyByQuery ? VerifiedRecipient(recipient, query: query) : recipient
   }

@@ -454,6 +454,8 @@ extension Dispatcher {
 
   /// The archive has got other images of an examination: what was sent may be supplemented.
   func imagesChanged(_ key: ExaminationKey, _ now: WallTime) throws {
+    // What a peer holds is compared by the transfer itself: nobody waits for the network here.
+    if surroundings.archive.isRemote { return }
     for var record in try ledger.candidates(number: key.number)
     where record.order.examination.key == key && record.machine.canSupplement {
       guard let job = record[.transfer], let study = job.studyUID.map({ UID($0) }) else {

@@ -62,7 +62,7 @@ struct GetOperationTests {
       }
       #expect(outcome.result.status == .success)
       #expect(outcome.suboperations == .init(remaining: nil, completed: 30, failed: 0, warning: 0))
-      #expect(told >= 30 && outcome.lastPending != nil)
+      #expect(told >= 30 && outcome.lastPending != nil && outcome.stored == 30)
       let stored = here.state.read { $0.stored }
       #expect(stored.map(\.sopInstance) == source.instances.map(\.sopInstance))
       for (copy, original) in zip(stored, source.instances) {
@@ -152,7 +152,7 @@ struct GetOperationTests {
       let outcome = try association.get(Self.identifier, in: .studyRoot, into: here)
       #expect(outcome.result.status == .coercionOrSuboperationsFailed)
       #expect(outcome.failedInstances == ["1.2.4", "1.2.7"])
-      #expect(here.state.read { $0.stored.count } == 8)
+      #expect(here.state.read { $0.stored.count } == 8 && outcome.stored == 8)
       try association.release()
     }
   }

@@ -112,4 +112,73 @@ struct DICOMwebConfigurationTests {
   func wrong(text: String, message: String) {
     #expect(faults(text) == ["c:" + message])
   }
+
+  private static let archive =
+    "[archive]\nkind = \"peer\"\npeer = \"d\"\n"
+
+  @Test("the archive can be a peer, which others are asked to send to")
+  func peerArchive() throws {
+    let text =
+      Self.archive + Self.both + """
+        [[peer]]
+        name = "sectra"
+        ae_title = "PACS"
+        host = "p"
+        [[list]]
+        id = "l"
+        flag = "samverkan"
+        peer = "sectra"
+        [[destination]]
+        name = "x"
+        ae_title = "X"
+        host = "x"
+        transfer = "move"
+        mover = "d"
+        """
+    let found = try Configuration.parse(Array(text.utf8), file: "c")
+    #expect(found.archive.kind == .peer && found.archive.peer == "d")
+    #expect(found.archiveTitle == "D")
+    #expect(try Configuration.parse(Array(found.rendered().utf8), file: "r") == found)
+    var other = found
+    #expect(found.hasSameArchive(as: other))
+    other.peers[1].port = 105
+    #expect(!found.hasSameArchive(as: other))
+    // Over DICOMweb its AE title is told.
+    let web = try Configuration.parse(
+      Array(text.replacing("peer = \"d\"\n", with: "peer = \"w\"\nae_title = \"BFR\"\n").utf8),
+      file: "c")
+    #expect(web.archiveTitle == "BFR")
+    #expect(web.hasSameArchive(as: web))
+  }
+
+  @Test(
+    "what does not go with an archive that is a peer is a fault",
+    arguments: [
+      ("[archive]\npeer = \"d\"\n", "", "2:8: archive.peer: is for kind = \"peer\" only"),
+      (
+        "[archive]\nkind = \"peer\"\n", "",
+        "1:1: archive.peer: missing: with kind = \"peer\" the [[peer]] that is the archive"
+      ),
+      (
+        "[archive]\nkind = \"peer\"\npeer = \"q\"\n", "",
+        "3:8: archive.peer: found \"q\", expected the name of a [[peer]]: w, d"
+      ),
+      (
+        archive, "[[list]]\nid = \"l\"\nflag = \"samverkan\"\npeer = \"d\"\n",
+        "18:8: list[1].peer: is the archive itself: an examination cannot be fetched from there"
+      ),
+      (
+        archive, "[[list]]\nid = \"l\"\nflag = \"samverkan\"\npeer = \"w\"\n",
+        "18:8: list[1].peer: is of kind \"dicomweb\": only a DIMSE peer can send to an archive that is "
+          + "a peer (C-MOVE); or set prefetch = false"
+      ),
+      (
+        archive, "[[destination]]\nname = \"x\"\nae_title = \"X\"\nhost = \"x\"\n",
+        "16:8: destination[1].name: is sent to from here, but the archive is the peer d: let that one "
+          + "send, by transfer = \"move\" and mover"
+      ),
+    ])
+  func wrongArchive(archive: String, rest: String, message: String) {
+    #expect(faults(archive + Self.both + rest) == ["c:" + message])
+  }
 }

@@ -364,6 +364,10 @@ struct SendingConfigurationTests {
         "9:10: destination[1].window: found \"6-22\", expected two different times of the day such as 06:00-22:00 or 20:00-06:00"
       ),
       (
+        "ae_title = \"D\"\nstorage_commitment = true\ncommitment_timeout = \"4h\"",
+        "10:22: destination[1].commitment_timeout: is 4h, which must be less than sending.watchdog, 4h"
+      ),
+      (
         "ae_title = \"VGRSECTEMP\"\nport = 11112",
         "7:8: destination[1].host: is the archive itself: nothing is sent there"
       ),

@@ -307,7 +307,8 @@ final class Daemon: Sendable {
         engine: loop, facts: facts, delivery: deliveries,
         peers: PeerService(
           engine: loop, register: peers, access: accessLog, log: log,
-          configuration: { [self] in current.withLock { $0.configuration } }),
+          configuration: { [self] in current.withLock { $0.configuration } },
+          services: { [self] in services.withLock { $0 } }),
         access: accessLog, log: log
       ).service(),
       options: options

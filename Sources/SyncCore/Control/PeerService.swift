@@ -1,4 +1,5 @@
 import DICOM
+import DICOMweb
 import JSON
 import Platform
 import Synchronization
@@ -11,6 +12,7 @@ public final class PeerService: Sendable {
   private let register: PeerRegister
   private let access: AccessLog
   private let configuration: @Sendable () -> Configuration
+  private let services: @Sendable () -> HTTPServices
   private let log: Log
   private let probing = Mutex<Set<String>>([])
 
@@ -21,8 +23,10 @@ public final class PeerService: Sendable {
 
   public init(
     engine: EngineLoop, register: PeerRegister, access: AccessLog, log: Log,
-    configuration: @escaping @Sendable () -> Configuration
+    configuration: @escaping @Sendable () -> Configuration,
+    services: @escaping @Sendable () -> HTTPServices
   ) {
+    self.services = services
     self.engine = engine
     self.register = register
     self.access = access
@@ -53,12 +57,13 @@ public final class PeerService: Sendable {
   ) -> JSONValue {
     let lane = shown.peers.first { $0.name == peer.name }
     let known = register.known(peer.name)
-    let probed = ProbedPeers.make(peer, configuration)
+    let probed = ProbedPeers.make(peer, configuration, services())
     let wanted = QueryLevel(rawValue: peer.retrieveLevel.rawValue.uppercased()) ?? .image
     let level = register.level(of: peer.name, at: probed.address, finest: wanted)
     return compact([
       ("name", .string(peer.name)), ("kind", .string(probed.kind)),
-      ("address", .string(probed.address)), ("tls", .bool(peer.tls != nil)),
+      ("address", .string(probed.address)),
+      ("tls", .bool(peer.tls != nil || probed.address.hasPrefix("https:"))),
       ("reachable", lane?.reachable.map { .bool($0) } ?? .null),
       ("running", JSONValue(lane?.running ?? 0)), ("queued", JSONValue(lane?.queued ?? 0)),
       ("budget", JSONValue(peer.budget)), ("nextAttempt", JSONValue(lane?.nextAttempt)),
@@ -105,7 +110,7 @@ public final class PeerService: Sendable {
       }
     }
     defer { isDone.open() }
-    let report = ProbedPeers.make(peer, configuration).probe(request) { step in
+    let report = ProbedPeers.make(peer, configuration, services()).probe(request) { step in
       _ = call.replyContinues(["step": step.json])
     }
     // Half a probe, since nobody waited for the rest, is no news of the peer.
@@ -145,12 +150,15 @@ public final class PeerService: Sendable {
 /// A configured peer as it is probed: the one place that knows the kinds there are.
 enum ProbedPeers {
   static func make(
-    _ peer: Configuration.Peer, _ configuration: Configuration
+    _ peer: Configuration.Peer, _ configuration: Configuration, _ services: HTTPServices
   ) -> any ProbablePeer {
+    if let client = DICOMwebClient(peer, services) {
+      return DICOMwebProbe(name: peer.name, client: client)
+    }
     let options = DIMSEPeer.Options(
       peer, configuration, destination: configuration.archive.aeTitle)
     return DIMSEProbe(
       name: peer.name, peer: options.address, timeouts: options.timeouts,
-      destination: options.destination)
+      destination: options.destination, user: options.user)
   }
 }

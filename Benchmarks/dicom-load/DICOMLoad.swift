@@ -10,7 +10,8 @@ import Synchronization
 ///     dicom-load instances PORT CALLED TIMES STUDY SERIES
 ///
 /// `send` ends when everything is acknowledged; `find` and `instances` print the median time of a
-/// query on one association, in milliseconds, and how many matches it had.
+/// query on one association, in milliseconds, and how many matches it had. With DICOM_LOAD_CA in the
+/// environment it goes within TLS (see ``SecureLoad``).
 @main
 struct DICOMLoad {
   struct Failure: Error, CustomStringConvertible {
@@ -25,7 +26,8 @@ struct DICOMLoad {
         throw Failure(description: "usage: dicom-load send|find|instances PORT CALLED NUMBER ...")
       }
       let peer = PeerAddress(
-        host: "127.0.0.1", port: port, calledAE: words[3], callingAE: "DICOMLOAD")
+        host: "127.0.0.1", port: port, calledAE: words[3], callingAE: "DICOMLOAD",
+        connector: SecureLoad.fromEnvironment)
       switch words[1] {
       case "send":
         let operations = words.count > 6 ? Int(words[6]) ?? 1 : 1

@@ -323,8 +323,8 @@ final class Daemon: Sendable {
         engine: loop, facts: facts, delivery: deliveries,
         peers: PeerService(
           engine: loop, register: peers, access: accessLog, log: log,
-          services: { [self] in services.withLock { $0 } },
-          configuration: { [self] in current.withLock { $0.configuration } }),
+OURS
+
         access: accessLog, log: log
       ).service(),
       options: options

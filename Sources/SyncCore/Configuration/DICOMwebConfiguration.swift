@@ -38,7 +38,11 @@ extension Configuration {
     let peer = table.optionalString("peer") ?? ""
     destination.peer = peer
     checkPeer(table, "peer", peer, is: .dicomweb, "give its ae_title, host and port here")
-    let others = Self.associationKeys + ["transfer", "mover", "response_timeout"]
+    let others =
+      Self.associationKeys + [
+        "transfer", "mover", "response_timeout", "storage_commitment", "commitment_timeout", "user",
+        "passcode",
+      ]
     for key in others where table.has(key) {
       table.refuse(key, "stands beside peer: the [[peer]] tells how it is reached")
     }

@@ -43,7 +43,6 @@ extension Configuration {
         "transfer", "mover", "response_timeout", "operations", "storage_commitment",
         "commitment_timeout",
       ]
-
     for key in others where table.has(key) {
       table.refuse(key, "stands beside peer: the [[peer]] tells how it is reached")
     }

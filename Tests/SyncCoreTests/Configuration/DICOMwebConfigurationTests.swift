@@ -139,6 +139,16 @@ struct DICOMwebConfigurationTests {
     #expect(faults(text) == ["c:" + message])
   }
 
+  @Test(
+    "what is for associations does not stand beside a destination's peer",
+    arguments: ["storage_commitment = true", "commitment_timeout = \"1m\"", "user = \"u\""])
+  func associationKeys(line: String) {
+    let found = faults(Self.both + "[[destination]]\nname = \"x\"\npeer = \"w\"\n" + line)
+    let key = line.prefix { $0 != " " }
+    #expect(found.count == 1)
+    #expect(found.first?.contains("destination[1].\(key): stands beside peer") == true)
+  }
+
   private static let archive =
     "[archive]\nkind = \"peer\"\npeer = \"d\"\n"
 

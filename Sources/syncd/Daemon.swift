@@ -323,8 +323,8 @@ final class Daemon: Sendable {
         engine: loop, facts: facts, delivery: deliveries,
         peers: PeerService(
           engine: loop, register: peers, access: accessLog, log: log,
-OURS
-
+          services: { [self] in services.withLock { $0 } },
+          configuration: { [self] in current.withLock { $0.configuration } }),
         access: accessLog, log: log
       ).service(),
       options: options

@@ -206,39 +206,6 @@ struct PeerProbeTests {
     }
   }
 
-  @Test(
-    "over DICOMweb: its queries, and what is wrong where there is nobody",
-    .needs(.program("Orthanc"), .python("pydicom")))
-  func dicomweb() async throws {
-    try await offPool {
-      let studies = try numbered("CT_small.dcm")
-      let number = try #require(studies.counts.keys.first)
-      let pacs = try OrthancServer(aeTitle: "WEBPACS", plugins: [.dicomWeb])
-      try pacs.load(studies.files)
-      func report(_ url: String, _ number: String?) -> PeerReport {
-        let service = HTTPService(Configuration.Server(name: "pacs", url: url))
-        var told: [ProbeStep] = []
-        let report = DICOMwebProbe(name: "web", client: DICOMwebClient(service)).probe(
-          ProbeRequest(number: number, deadline: .after(.seconds(60)))
-        ) { told.append($0) }
-        #expect(told == report.steps)
-        return report
-      }
-      let known = report("\(pacs.url)/dicom-web", number)
-      #expect(known.isReachable && !known.hasFailures, "\(known.steps)")
-      #expect(step(known, "find-study")?.text == "1 studies with that number")
-      #expect(step(known, "find-image")?.text == "1 objects of the study")
-      let blind = report("\(pacs.url)/dicom-web", nil)
-      #expect(blind.findsStudies == true && blind.findsImages == true, "\(blind.steps)")
-      #expect(try #require(blind.findTime) > .zero)
-      let free = try freePort()
-      let nobody = report("http://127.0.0.1:\(free)/dicom-web", nil)
-      #expect(!nobody.isReachable, "\(nobody.steps)")
-      let elsewhere = report("\(pacs.url)/wrong", nil)
-      #expect(elsewhere.hasFailures && elsewhere.findsStudies == false, "\(elsewhere.steps)")
-    }
-  }
-
   @Test("a probe ends with its time, and when nobody waits for it")
   func bounds() async throws {
     try await offPool {

@@ -23,8 +23,8 @@ public final class PeerService: Sendable {
 
   public init(
     engine: EngineLoop, register: PeerRegister, access: AccessLog, log: Log,
-OURS
-
+    services: @escaping @Sendable () -> HTTPServices = { HTTPServices() },
+    configuration: @escaping @Sendable () -> Configuration
   ) {
     self.services = services
     self.engine = engine

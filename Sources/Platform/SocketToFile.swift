@@ -41,7 +41,8 @@ public final class SocketToFile {
         left -= written
       } else if written == 0 || errno != EINTR {
         return Outcome(
-          taken: taken, failure: written == 0
+          taken: taken,
+          failure: written == 0
             ? SystemError(code: EIO, operation: "write") : .last("write"))
       }
     }

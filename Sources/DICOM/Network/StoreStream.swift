@@ -78,7 +78,8 @@ extension Association {
       })
     else {
       throw connection.upperLayer.violation(
-        "\(response.field) to message \(response.messageIDRespondedTo ?? 0), which is not under way")
+        "\(response.field) to message \(response.messageIDRespondedTo ?? 0), which is not under way"
+      )
     }
     guard let status = response.status else {
       throw connection.upperLayer.violation("\(response.field) without a Status (0000,0900)")

@@ -173,7 +173,8 @@ final class UpperLayerConnection {
   /// Moves what has come of the current value into a file, waiting for at least one byte. Nil where
   /// that is not possible, or not worth it: then ``next(by:waitingFor:)`` goes on.
   func moveValue(
-    _ contextID: UInt8, into file: Int32, by deadline: Deadline, waitingFor wait: AssociationError.Wait
+    _ contextID: UInt8, into file: Int32, by deadline: Deadline,
+    waitingFor wait: AssociationError.Wait
   ) throws(AssociationError) -> Moved? {
     guard start == end, parser.valueLeft >= Self.leastMoved, parser.isDataSet,
       parser.contextID == contextID, machine.state == .sta6, let socket = transport.plainSocket

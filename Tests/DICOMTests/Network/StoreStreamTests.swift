@@ -98,7 +98,7 @@ struct StoreStreamTests {
     }
   }
 
-  @Test("An answer to an object that is not under way ends the association, and is counted for none")
+  @Test("An answer to an object that is not under way ends the association")
   func foreignAnswer() async throws {
     try await offPool {
       let directory = try TemporaryDirectory()

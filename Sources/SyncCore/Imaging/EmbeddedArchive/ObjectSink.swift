@@ -154,7 +154,8 @@ final class ObjectSink: StoreSink {
     let header: ObjectHeader
     do throws(ObjectHeaderError) {
       header = try ObjectHeader.scan(
-        descriptor, from: headerSize, length: received, request.transferSyntax, beginning: beginning)
+        descriptor, from: headerSize, length: received, request.transferSyntax, beginning: beginning
+      )
       guard header.sopInstance == request.sopInstance else {
         throw .differentInstance
       }

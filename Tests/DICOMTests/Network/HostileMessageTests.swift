@@ -149,10 +149,6 @@ struct HostileMessageTests {
           WirePeer.data(3, 3, echoSet + self.element(0x5020, [1, 2]) + self.element(0x0010, [])),
           .success
         ),
-        (
-          "an element of another group behind the command, as Orthanc has them",
-          WirePeer.data(3, 3, echoSet + [8, 0, 0x18, 0, 0, 0, 0, 0]), .success
-        ),
         ("control bits that are reserved", WirePeer.data(3, 0xFF, echoSet), .success),
         ("500 values without a byte", empties + WirePeer.data(3, 3, echoSet), .success),
         (

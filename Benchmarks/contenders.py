@@ -236,7 +236,7 @@ class Orthanc(Server):
             "IndexDirectory": str(self.directory / "storage"),
             "DicomAet": self.ae_title, "DicomPort": self.port, "HttpPort": free_port(),
             "RemoteAccessAllowed": False, "AuthenticationEnabled": False,
-            "DicomAlwaysAllowStore": True, "Plugins": [], "HttpsCACertificates": "",
+            "DicomAlwaysAllowStore": True, "DicomAlwaysAllowFind": True, "Plugins": [], "HttpsCACertificates": "",
             "OverwriteInstances": False,
         }))
         return [program("Orthanc"), str(configuration)]

@@ -76,9 +76,12 @@ def fill(index, studies, instances_each):
 
 def ask(server, kind, times, *words):
     """Median milliseconds of a query on one association of ours, and its matches."""
-    answer = subprocess.run(
+    asked = subprocess.run(
         [str(server.arguments.load), kind, str(server.port), server.ae_title, str(times), *words],
-        capture_output=True, text=True, check=True).stdout.split()
+        capture_output=True, text=True)
+    if asked.returncode != 0:
+        raise server.failed(asked.stderr)
+    answer = asked.stdout.split()
     return float(answer[0]), int(answer[1])
 
 

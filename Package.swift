@@ -64,7 +64,7 @@ let package = Package(
 
     // What the benchmarks send and ask with.
     .executableTarget(
-      name: "dicom-load", dependencies: ["DICOM", "Platform"], path: "Benchmarks/dicom-load",
+      name: "dicom-load", dependencies: ["DICOM", "Platform", "TLS"], path: "Benchmarks/dicom-load",
       swiftSettings: strict),
 
     // Tests and the programs they need.

@@ -72,7 +72,7 @@ class Server:
         return all(program(name) for name in cls.programs)
 
     def __enter__(self):
-        self.directory.mkdir(parents=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         self.log = open(self.directory / "log", "w+")
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=subprocess.STDOUT,
@@ -152,7 +152,7 @@ monitor_socket = "{self.directory}/monitor"
 port = {self.port}
 minimum_free = "0 B"
 {self.configuration()}""")
-        (self.directory / "state").mkdir(mode=0o700)
+        (self.directory / "state").mkdir(mode=0o700, exist_ok=True)
         return [str(self.arguments.bin / "syncd"), "--config", str(configuration)]
 
     def check(self, count):

@@ -57,10 +57,10 @@ def header(sop_class, instance, study, series, number, rows, frames=1):
     return b"".join(parts)
 
 
-def study(directory, count, side):
+def study(directory, count, side, root=ROOT):
     """A CT study of `count` images with `side` rows and columns of 16 bits, UIDs all different."""
     noise = random.Random(side)
-    study_uid = f"{ROOT}.{side}"
+    study_uid = f"{root}.{side}"
     pixels = bytes(b & 0x0F if i % 2 else b
                    for i, b in enumerate(noise.randbytes(side * side * 2 + 2 * count)))
     for number in range(1, count + 1):

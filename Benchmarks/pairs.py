@@ -39,13 +39,13 @@ class Limit(contenders.Server):
             raise RuntimeError(f"limit: {kept} of {count} objects are there")
 
 
-def send(sender, server, files, count, associations=1):
+def send(sender, server, files, count, associations=1, operations=1):
     """Seconds until all is acknowledged."""
     if sender == "storescu":
         return server.store(files, count)
     if sender == "syncd":
         command = [str(server.arguments.load), "send", str(server.port), server.ae_title,
-                   str(associations), str(files)]
+                   str(associations), str(files), str(operations)]
     else:
         command = [str(server.arguments.limit), "send", str(server.port),
                    *map(str, sorted(files.iterdir()))]
@@ -61,20 +61,26 @@ def send(sender, server, files, count, associations=1):
 def compile_limit(arguments, work):
     arguments.limit = work / "limit"
     subprocess.run(["cc", "-O2", "-o", str(arguments.limit), str(SOURCE)], check=True)
-    arguments.load = arguments.bin / "dicom-load"
 
 
-# Sender, receiver, associations.
+# Sender, receiver, associations, operations under way on each.
 PAIRS = [
-    ("limit", Limit, 1),
-    ("syncd", contenders.Syncd, 1),
-    ("syncd", contenders.StoreSCP, 1),
-    ("storescu", contenders.Syncd, 1),
-    ("storescu", contenders.StoreSCP, 1),
-    ("storescu", contenders.DcmQRSCP, 1),
-    ("storescu", contenders.Orthanc, 1),
-    ("syncd", contenders.Syncd, 4),
+    ("limit", Limit, 1, 1),
+    ("syncd", contenders.Syncd, 1, 1),
+    ("syncd", contenders.Syncd, 1, 16),
+    ("syncd", contenders.Syncd, 4, 1),
+    ("syncd", contenders.StoreSCP, 1, 1),
+    ("storescu", contenders.Syncd, 1, 1),
+    ("storescu", contenders.StoreSCP, 1, 1),
+    ("storescu", contenders.DcmQRSCP, 1, 1),
+    ("storescu", contenders.Orthanc, 1, 1),
 ]
+
+
+def name_of(pair):
+    sender, server, associations, operations = pair
+    return (f"{sender} -> {server.title}" + (f", {associations} at once" if associations > 1 else "")
+            + (f", {operations} operations" if operations > 1 else ""))
 
 
 def measure(title, files, arguments, work, runs, bars, smoke, give_back, touch_memory):
@@ -83,8 +89,7 @@ def measure(title, files, arguments, work, runs, bars, smoke, give_back, touch_m
     count = sum(1 for _ in files.iterdir())
     pairs = [pair for pair in PAIRS
              if pair[1].is_available(arguments) and count <= pair[1].most_objects]
-    name = {pair: f"{pair[0]} -> {pair[1].title}" + (f", {pair[2]} at once" if pair[2] > 1 else "")
-            for pair in pairs}
+    name = {pair: name_of(pair) for pair in pairs}
     seconds = collections.defaultdict(list)
     touch_memory(3 * size)
     for run in range(runs):
@@ -92,7 +97,7 @@ def measure(title, files, arguments, work, runs, bars, smoke, give_back, touch_m
             place = pathlib.Path(tempfile.mkdtemp(prefix="pair.", dir=work)) / "place"
             os.sync()
             with pair[1](place, arguments) as server:
-                seconds[name[pair]].append(send(pair[0], server, files, count, pair[2]))
+                seconds[name[pair]].append(send(pair[0], server, files, count, *pair[2:]))
             give_back(place)
     ours = seconds["syncd -> syncd"]
     print(f"\n{title}, in pairs: {count} objects, {size / 1e6:.0f} MB, until all is answered;"

@@ -5,12 +5,13 @@ import Synchronization
 
 /// Our DICOM user side, for benchmarks: what `storescu` and `findscu` are to DCMTK.
 ///
-///     dicom-load send PORT CALLED ASSOCIATIONS DIRECTORY
+///     dicom-load send PORT CALLED ASSOCIATIONS DIRECTORY [OPERATIONS]
 ///     dicom-load find PORT CALLED TIMES ACCESSION-NUMBER
 ///     dicom-load instances PORT CALLED TIMES STUDY SERIES
 ///
 /// `send` ends when everything is acknowledged; `find` and `instances` print the median time of a
-/// query on one association, in milliseconds, and how many matches it had.
+/// query on one association, in milliseconds, and how many matches it had. With DICOM_LOAD_CA in the
+/// environment it goes within TLS (see ``SecureLoad``).
 @main
 struct DICOMLoad {
   struct Failure: Error, CustomStringConvertible {
@@ -25,9 +26,12 @@ struct DICOMLoad {
         throw Failure(description: "usage: dicom-load send|find|instances PORT CALLED NUMBER ...")
       }
       let peer = PeerAddress(
-        host: "127.0.0.1", port: port, calledAE: words[3], callingAE: "DICOMLOAD")
+        host: "127.0.0.1", port: port, calledAE: words[3], callingAE: "DICOMLOAD",
+        connector: SecureLoad.fromEnvironment)
       switch words[1] {
-      case "send": try send(files(words[5]), to: peer, associations: number)
+      case "send":
+        let operations = words.count > 6 ? Int(words[6]) ?? 1 : 1
+        try send(files(words[5]), to: peer, associations: number, operations: operations)
       case "find":
         try query(peer, times: number, Self.studies(accession: words[5]))
       case "instances" where words.count == 7:
@@ -65,14 +69,14 @@ struct DICOMLoad {
   }
 
   private static func send(
-    _ instances: [StoredInstance], to peer: PeerAddress, associations: Int
+    _ instances: [StoredInstance], to peer: PeerAddress, associations: Int, operations: Int
   ) throws {
     let problem = Mutex<String?>(nil)
     let threads = (0..<associations).map { number in
       WorkThread.start("send") {
         do {
           let share = instances.indices.filter { $0 % associations == number }.map { instances[$0] }
-          try send(share, to: peer)
+          try send(share, to: peer, operations)
         } catch {
           problem.withLock { $0 = "\(error)" }
         }
@@ -82,16 +86,19 @@ struct DICOMLoad {
     if let problem = problem.withLock({ $0 }) { throw Failure(description: problem) }
   }
 
-  private static func send(_ instances: [StoredInstance], to peer: PeerAddress) throws {
+  private static func send(
+    _ instances: [StoredInstance], to peer: PeerAddress, _ operations: Int
+  ) throws {
     let kinds = Set(instances.map { ProposedContext($0.sopClass, [$0.transferSyntax]) })
     let association = try Association.request(
-      to: peer, contexts: Array(kinds), maximumPDULength: 256 * 1024)
-    for instance in instances {
-      let result = try association.store(instance)
-      guard result.status.isSuccess else {
-        throw Failure(description: "\(instance.sopInstance): \(result.status)")
-      }
+      to: peer, contexts: Array(kinds), maximumPDULength: 256 * 1024,
+      extensions: AssociationExtensions(operations: operations))
+    var failure: Failure?
+    try association.store(instances, while: { failure == nil }) { instance, answer in
+      if case .success(let result) = answer, result.status.isSuccess { return }
+      failure = Failure(description: "\(instance.sopInstance): \(answer)")
     }
+    if let failure { throw failure }
     try association.release()
   }
 

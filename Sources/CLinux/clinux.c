@@ -68,8 +68,15 @@ int clinux_forbid_dumps(void) {
   return prctl(PR_SET_DUMPABLE, 0);
 }
 
-int clinux_preallocate(int descriptor, int64_t length) {
-  return fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, length);
+int clinux_pipe(int ends[2], int size) {
+  if (pipe2(ends, O_CLOEXEC) != 0) return -1;
+  // A smaller one works as well.
+  fcntl(ends[1], F_SETPIPE_SZ, size);
+  return 0;
+}
+
+ssize_t clinux_splice(int from, int to, size_t count) {
+  return splice(from, NULL, to, NULL, count, SPLICE_F_MOVE | SPLICE_F_MORE);
 }
 
 int clinux_groups_of_user(const char *user, gid_t primary, gid_t *groups, int capacity) {

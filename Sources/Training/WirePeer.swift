@@ -53,8 +53,9 @@ public final class WirePeer: Sendable {
   public static let ctImageStorage: UID = "1.2.840.10008.5.1.4.1.1.2"
 
   /// Accepts whatever the request proposes, in the first transfer syntax of each context.
+  /// - Parameter operations: how many at once it says that it performs; nil: nothing.
   public func accept(
-    _ request: AssociateRequest, maximumLength: UInt32 = 16384
+    _ request: AssociateRequest, maximumLength: UInt32 = 16384, operations: UInt16? = nil
   ) throws {
     let contexts = request.contexts.map {
       AssociateAccept.Context(
@@ -64,7 +65,9 @@ public final class WirePeer: Sendable {
       try PDU.associateAccept(
         AssociateAccept(
           calledAE: request.calledAE, callingAE: request.callingAE, contexts: contexts,
-          user: UserInformation(maximumLength: maximumLength))
+          user: UserInformation(
+            maximumLength: maximumLength,
+            asynchronousOperations: operations.map { .init(invoked: 1, performed: $0) }))
       ).encoded())
   }
 

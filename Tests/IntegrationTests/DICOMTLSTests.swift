@@ -12,10 +12,10 @@ struct TLSParty {
   let server: (certificate: String, key: String)
   let client: (certificate: String, key: String)
 
-  init(notAfter: String = "491231235959Z") throws {
+  init(notAfter: String = "491231235959Z", clientNotAfter: String = "491231235959Z") throws {
     authority = try TestAuthority()
     server = try authority.issue("127.0.0.1", notAfter: notAfter)
-    client = try authority.issue("syncd")
+    client = try authority.issue("syncd", notAfter: clientNotAfter)
   }
 
   /// What we are configured with.

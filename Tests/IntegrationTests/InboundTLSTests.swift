@@ -90,6 +90,41 @@ struct InboundTLSTests {
 @Suite("DICOM over TLS, the main job", .serialized)
 struct SecureSourceTests {
   @Test(
+    "certificates that end soon are alarms, ours and the peer's",
+    .needs(.program("/usr/bin/storescp"), .program("openssl")))
+  func alarms() async throws {
+    try await offPool {
+      func days(_ count: Int) -> String {
+        let digits = (WallTime.now + .seconds(count * 86_400)).description.filter(\.isNumber)
+        return String(digits.prefix(14).dropFirst(2)) + "Z"
+      }
+      let party = try TLSParty(notAfter: days(2), clientNotAfter: days(10))
+      // It serves one association at a time.
+      let pacs = try StorescpServer(aeTitle: "SECTRAPACS", arguments: party.dcmtk)
+      let daemon = try DaemonFixture(
+        peer: pacs.address, archivePort: try freePort(), peerKeys: party.toml() + "budget = 1\n")
+      try daemon.start()
+      let probe = try daemon.syncctl(["peer", "probe", "sectra"])[0]
+      let step = probe["steps"]?.arrayValue?.first { $0["name"]?.stringValue == "tls" }
+      #expect(step?["outcome"]?.stringValue == "warning", "\(probe)")
+      #expect(probe["connections"]?.intValue == 1, "\(probe)")
+      #expect(step?["text"]?.stringValue?.contains("ends in 1 days") == true, "\(probe)")
+      func found() throws -> [String: String] {
+        let status = try daemon.syncctl(["status"])[0]
+        var found: [String: String] = [:]
+        for alarm in (status["alarms"] ?? status["status"]?["alarms"])?.arrayValue ?? []
+        where alarm["code"]?.stringValue == "certificate_ends" {
+          found[alarm["severity"]?.stringValue ?? ""] = alarm["message"]?.stringValue
+        }
+        return found
+      }
+      #expect(try waitUntil(.after(.seconds(20))) { try found().count == 2 })
+      #expect(try found()["critical"]?.hasPrefix("its certificate ends on") == true)
+      #expect(try found()["warning"]?.hasPrefix("our certificate for it ends on") == true)
+    }
+  }
+
+  @Test(
     "Orthanc within TLS as SECTRA: queries and C-MOVE by certificate, real studies come complete",
     .needs(.program("Orthanc"), .program("openssl"), .python("pydicom")))
   func orthanc() async throws {

@@ -1,5 +1,7 @@
 import DICOM
+import DICOMweb
 import Foundation
+import HTTP
 import JSON
 import Platform
 import SyncCore
@@ -212,6 +214,35 @@ struct PeerProbeTests {
       let late = probe(mute.port, "X", deadline: .after(.milliseconds(500)))
       #expect(!late.isReachable)
       #expect(MonotonicTime.now - start < .seconds(10))
+
+      // One that answers no query, for longer than anybody would wait.
+      let sleeping = SleepingProvider()
+      let sleeper = try DICOMServer(
+        on: .tcp(host: "127.0.0.1", port: 0), configuration: ServerConfiguration(aeTitle: "SLEEP"),
+        services: DICOMServices(query: sleeping))
+      sleeper.start()
+      defer {
+        sleeping.wake.open()
+        sleeper.stop()
+      }
+      let stop = Gate()
+      WorkThread.start("client-goes") {
+        if sleeping.isAsleep.wait(until: .after(.seconds(20))) { stop.open() }
+      }
+      let again = MonotonicTime.now
+      let given = probe(sleeper.port, "SLEEP", stop: stop)
+      #expect(step(given, "find-study")?.outcome == .failed, "\(given.steps)")
+      #expect(given.steps.last?.name == "end")
+      #expect(MonotonicTime.now - again < .seconds(20))
+    }
+  }
+
+  private final class SleepingProvider: QueryProvider {
+    let isAsleep = Gate()
+    let wake = Gate()
+    func find(_ request: QueryRequest, emit: (DataSet) -> Bool) throws(ServiceFailure) {
+      isAsleep.open()
+      wake.wait(until: .after(.seconds(60)))
     }
   }
 

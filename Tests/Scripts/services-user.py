@@ -81,10 +81,14 @@ def commit(where, listen, *objects):
               len(information.get("ReferencedSOPSequence", [])),
               " ".join(f"{item.ReferencedSOPInstanceUID}={item.FailureReason:04X}"
                        for item in information.get("FailedSOPSequence", [])))
-        done.set()
         return 0x0000, None
 
-    handlers = [(evt.EVT_N_EVENT_REPORT, received)]
+    def answered(event):
+        # Not before: a release while the answer is on its way stops pynetdicom's two threads for good.
+        if type(event.message).__name__ == "N_EVENT_REPORT_RSP":
+            done.set()
+
+    handlers = [(evt.EVT_N_EVENT_REPORT, received), (evt.EVT_DIMSE_SENT, answered)]
     if where == "new":
         server = AE("USER")
         server.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)

@@ -3,6 +3,7 @@
 @testable import HL7
 @testable import JSON
 @testable import SyncCore
+@testable import TLS
 @testable import TOML
 @testable import Varlink
 
@@ -384,5 +385,20 @@ nonisolated(unsafe) let targets: [String: FuzzTarget] = [
       }
       if isBroken { return }
     }
+  },
+
+  // What is remembered of a peer: as much of it as is understood reads back as the same.
+  "peer-report": { input in
+    guard let value = try? JSONValue.parse(Array(input)), let report = PeerReport(value) else {
+      return
+    }
+    guard let again = PeerReport(report.json) else { fatalError("a report does not read back") }
+    promise(again == report, "another report is read back")
+  },
+
+  // A certificate as a peer shows it.
+  "certificate": { input in
+    guard let dates = CertificateDates(pem: input) else { return }
+    promise(CertificateDates(pem: Array(input)) == dates, "two readings differ")
   },
 ]

@@ -32,8 +32,12 @@ int clinux_forbid_dumps(void);
 /// before. To be called before the first thread is made.
 void clinux_return_freed_memory(void);
 
-/// fallocate(2) keeping the file's size. Best effort: returns 0 or -1 with errno set.
-int clinux_preallocate(int descriptor, int64_t length);
+/// pipe2(2) with O_CLOEXEC, for about so many bytes. Returns 0, or -1 with errno set.
+int clinux_pipe(int ends[2], int size);
+
+/// splice(2) between a pipe and something else, at its position. Returns the count, or -1 with errno
+/// set.
+ssize_t clinux_splice(int from, int to, size_t count);
 
 /// The groups of a user by the group database (getgrouplist(3)). Returns the count, at most
 /// `capacity`, or -1.

@@ -47,10 +47,10 @@ extension Command {
       }
       let value = bytes[position..<position + Int(length)]
       position += Int(length)
-      // Orthanc 1.10.1 puts the failed UIDs of a C-GET here, behind the command, which they are no
+      // Orthanc 1.10.1 puts the failed UIDs of a C-GET here, behind its response, which they are no
       // part of (PS3.7 section 6.3.1). Group 0000 comes first, so that what follows is not ours.
       guard group == 0 else {
-        guard field != nil else {
+        guard let field, CommandField(rawValue: field).isResponse else {
           throw CommandError(what: "\(Tag(group, element)) is not of group 0000")
         }
         continue

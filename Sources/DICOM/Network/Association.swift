@@ -105,14 +105,17 @@ public final class Association: @unchecked Sendable {
   public let refusedContexts: [ProposedContext]
   /// What the peer told of itself, with its longest P-DATA-TF.
   public let peerInformation: UserInformation
+  /// How many operations at once we asked for.
+  let proposedOperations: Int
   private var lastMessageID: UInt16 = 0
   /// Storage commitment reports that came while something else was waited for.
   var earlyReports: [CommitmentReport] = []
 
   private init(
     _ connection: DIMSEConnection, _ peer: PeerAddress, refused: [ProposedContext],
-    _ information: UserInformation
+    _ information: UserInformation, operations: Int
   ) {
+    proposedOperations = operations
     self.connection = connection
     self.peer = peer
     refusedContexts = refused
@@ -145,7 +148,10 @@ public final class Association: @unchecked Sendable {
       calledAE: peer.calledAE, callingAE: peer.callingAE, contexts: proposed,
       user: UserInformation(
         maximumLength: maximumPDULength, implementationClass: identity.classUID,
-        implementationVersion: identity.version, roleSelections: extensions.roles,
+        implementationVersion: identity.version,
+        asynchronousOperations: extensions.operations == 1
+          ? nil : .init(invoked: UInt16(extensions.operations), performed: 1),
+        roleSelections: extensions.roles,
         extendedNegotiations: extensions.extendedNegotiations,
         userIdentity: extensions.userIdentity))
 
@@ -188,7 +194,8 @@ public final class Association: @unchecked Sendable {
     let connection = DIMSEConnection(
       upperLayer, contexts: accepted, peerMaximumLength: accept.user.maximumLength,
       timeouts: timeouts)
-    return Association(connection, peer, refused: refused, accept.user)
+    return Association(
+      connection, peer, refused: refused, accept.user, operations: extensions.operations)
   }
 
   private static func check(

@@ -8,14 +8,21 @@ public struct AssociationExtensions: Hashable, Sendable {
   public var userIdentity: UserInformation.UserIdentity?
   /// SOP Class Extended Negotiation (PS3.7 section D.3.3.5).
   public var extendedNegotiations: [UserInformation.ExtendedNegotiation]
+  /// How many operations we would have under way at once (PS3.7 section D.3.3.3). 1 asks for nothing:
+  /// there are peers that drop an association which asks for more.
+  public var operations: Int
+
+  /// More would gain nothing: the network between is full long before.
+  public static let mostOperations = 64
 
   public static let none = AssociationExtensions()
 
   public init(
     roles: [UserInformation.RoleSelection] = [],
     userIdentity: UserInformation.UserIdentity? = nil,
-    extendedNegotiations: [UserInformation.ExtendedNegotiation] = []
+    extendedNegotiations: [UserInformation.ExtendedNegotiation] = [], operations: Int = 1
   ) {
+    self.operations = min(max(operations, 1), Self.mostOperations)
     self.roles = roles
     self.userIdentity = userIdentity
     self.extendedNegotiations = extendedNegotiations

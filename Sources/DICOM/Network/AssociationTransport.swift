@@ -89,6 +89,9 @@ enum AssociationTransport: Sendable {
   /// Whether a file can go out without a copy of it in this process: not within TLS.
   var sendsFiles: Bool { if case .socket = self { true } else { false } }
 
+  /// The socket, where nothing is between it and the protocol.
+  var plainSocket: StreamSocket? { if case .socket(let socket) = self { socket } else { nil } }
+
   /// Writes some bytes and a part of a file behind them.
   /// - Returns: how many bytes of the file went: fewer than asked for when it ends early.
   func write(

@@ -132,13 +132,30 @@ final class DIMSEConnection {
   /// Hands out the data set that follows a command, as it comes, in pieces of the receive buffer.
   /// Returns when it is whole, or when `body` returns false. `timeout` starts anew with every
   /// ``leastProgress`` bytes; what `body` takes of it is not the peer's.
+  /// - Parameters:
+  ///   - file: where bytes may go without passing through here; nil for the moment, or always.
+  ///   - moved: told of each such part, and why not all of it has got there.
   func streamDataSet(
     in context: PresentationContext, waitingFor wait: AssociationError.Wait, _ timeout: Duration,
+    into file: () -> Int32? = { nil }, moved: (Int, SystemError?) -> Void = { _, _ in },
     _ body: (DataFragments) -> Bool
   ) throws(AssociationError) {
     var deadline = Deadline.after(timeout)
     var progress = 0
     while true {
+      if let file = file(),
+        let part = try upperLayer.moveValue(
+          context.id, into: file, by: deadline, waitingFor: wait)
+      {
+        moved(part.count, part.failure)
+        if part.isLast { return }
+        progress += part.count
+        if progress >= Self.leastProgress {
+          progress = 0
+          deadline = .after(timeout)
+        }
+        continue
+      }
       guard
         case .fragment(var fragment) = try upperLayer.next(by: deadline, waitingFor: wait)
       else { throw upperLayer.violation("A-RELEASE-RQ within a data set") }

@@ -105,7 +105,13 @@ final class GetOperation {
   /// Waits for the response to a sub-operation. A C-CANCEL may come before it.
   private func response(to request: Command) throws(AssociationError) -> DIMSEStatus {
     let connection = association.connection
+    let deadline = Deadline.after(connection.timeouts.response)
     while true {
+      // Whoever cancels and cancels does not answer.
+      if deadline.isPast {
+        connection.upperLayer.abort()
+        throw .timedOut(.response)
+      }
       let message = try connection.nextMessage(
         waitingFor: .response, connection.timeouts.response)
       guard case .command(let answer, let context) = message else {

@@ -32,6 +32,8 @@ extension Association {
     var lastPending: Command.Suboperations?
     var stored = 0
     var isCancelled = false
+    var advance = MoveProgress(connection.timeouts.move)
+    var received: Set<UID> = []
     while true {
       let message = try connection.nextMessage(waitingFor: .get, connection.timeouts.move)
       guard case .command(let command, let answered) = message else {
@@ -43,6 +45,10 @@ extension Association {
         }
         let status = try connection.receiveStore(command, in: answered, into: storage, from: info)
         if status.isSuccess || status.isWarning { stored += 1 }
+        // The same object again and again is no progress.
+        if let uid = command.affectedSOPInstance, received.insert(uid).inserted {
+          advance.noteObject()
+        }
       } else {
         let status = try status(of: command, to: request)
         let failed = try failedInstances(command, status, answered)
@@ -52,6 +58,7 @@ extension Association {
             lastPending: lastPending, failedInstances: failed, stored: stored)
         }
         if !command.suboperations.isEmpty { lastPending = command.suboperations }
+        advance.note(command.suboperations)
       }
       // Pending responses, and their counters, may be left out.
       var counters = lastPending ?? Command.Suboperations()
@@ -61,8 +68,10 @@ extension Association {
       }
       if !isCancelled, !progress(counters) {
         isCancelled = true
+        advance.end()
         try cancel(request, in: context)
       }
+      if advance.deadline.isPast { throw overdue(.get) }
     }
   }
 

@@ -71,9 +71,20 @@ enum Negotiation {
     user.extendedNegotiations = classes.compactMap { uid in
       options[uid].flatMap { extended($0, services) }
     }
-    // One operation at a time in each direction, which is also what no answer would mean.
-    if request.user.asynchronousOperations != nil {
-      user.asynchronousOperations = .init(invoked: 1, performed: 1)
+    if let window = request.user.asynchronousOperations {
+      // Each side tells of itself. We ask one thing at a time. Objects are stored in the order they
+      // come, and answered in it, so that the next may be on its way; a query or retrieve listens
+      // for its cancellation meanwhile, and has to be alone.
+      let isStorageOnly = accepted.allSatisfy { context in
+        switch kind(of: context.abstractSyntax, configuration.contextPolicy) {
+        case .storage, .verification: roles[context.abstractSyntax]?.provider == false
+        default: false
+        }
+      }
+      let most = UInt16(AssociationExtensions.mostOperations)
+      user.asynchronousOperations = .init(
+        invoked: 1,
+        performed: !isStorageOnly ? 1 : window.invoked == 0 ? most : min(window.invoked, most))
     }
     // A name, with or without a passcode, is taken as it is: who may do what is decided by AE title
     // and address. The other types would have to be answered with what only their systems can say.

@@ -1,4 +1,5 @@
 import Glibc
+import Platform
 
 // What an application implements to serve DICOM: the library does the associations, the messages
 // and the C-MOVE sub-operations. Every call comes on the association's own thread, so blocking in
@@ -84,12 +85,28 @@ public protocol StoreSink: AnyObject {
   /// call. Throwing gives up: ``abort()`` follows, and the failure is the response.
   func write(_ fragments: DataFragments) throws(ServiceFailure)
 
+  /// The file that the next bytes belong into, at its position, where they may get there without
+  /// passing through this process; nil where they have to be written. The default is nil.
+  var file: Int32? { get }
+
+  /// Bytes have been moved into ``file``.
+  /// - Parameter error: why not all of them got there. The default throws it as A700.
+  func moved(_ count: Int, _ error: SystemError?) throws(ServiceFailure)
+
   /// The data set is whole. Returns when the object is stored; a success or a warning status.
   /// Throwing is a failure response; ``abort()`` does not follow.
   func finish() throws(ServiceFailure) -> DIMSEStatus
 
   /// The object will not be completed: the peer is gone, or ``write(_:)`` threw.
   func abort()
+}
+
+extension StoreSink {
+  public var file: Int32? { nil }
+
+  public func moved(_ count: Int, _ error: SystemError?) throws(ServiceFailure) {
+    if let error { throw ServiceFailure(.outOfResources, "cannot write: \(error.name)") }
+  }
 }
 
 /// Consecutive bytes of a data set that lie in several pieces of memory.

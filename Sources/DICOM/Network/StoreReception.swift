@@ -22,16 +22,25 @@ extension DIMSEConnection {
       try skipDataSet(in: context, waitingFor: .dataSet, timeouts.response)
     case .success(let sink):
       var isOpen = true
+      /// The rest of the data set is thrown away once the sink has given up.
+      func use(_ body: (any StoreSink) throws(ServiceFailure) -> Void) {
+        guard isOpen else { return }
+        do throws(ServiceFailure) {
+          try body(sink)
+        } catch {
+          failure = error
+          isOpen = false
+          sink.abort()
+        }
+      }
       do throws(AssociationError) {
-        try streamDataSet(in: context, waitingFor: .dataSet, timeouts.response) { fragments in
-          guard isOpen else { return true }
-          do throws(ServiceFailure) {
-            try sink.write(fragments)
-          } catch {
-            failure = error
-            isOpen = false
-            sink.abort()
+        try streamDataSet(
+          in: context, waitingFor: .dataSet, timeouts.response, into: { isOpen ? sink.file : nil },
+          moved: { count, error in
+            use { (sink) throws(ServiceFailure) in try sink.moved(count, error) }
           }
+        ) { fragments in
+          use { (sink) throws(ServiceFailure) in try sink.write(fragments) }
           return true
         }
       } catch {

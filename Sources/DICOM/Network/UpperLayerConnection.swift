@@ -17,6 +17,16 @@ final class UpperLayerConnection {
   private var start = 0
   private var end = 0
 
+  /// For values of some length; made when the first one comes.
+  private var mover: SocketToFile?
+  /// Values are moved past the buffer: it is to take no more than their beginnings.
+  private var isMoving = false
+
+  /// A value of which less is still to come is read and written.
+  private static let leastMoved = 48 * 1024
+  /// Read at a time while values are moved: commands, and what an index wants of a data set.
+  private static let beginning = 16 * 1024
+
   /// Ends a connection from another thread.
   final class Interrupter: Sendable {
     private let transport: AssociationTransport
@@ -151,6 +161,45 @@ final class UpperLayerConnection {
     }
   }
 
+  /// A part of a value that has gone into a file.
+  struct Moved {
+    var count: Int
+    /// Why not all of it is in the file.
+    var failure: SystemError?
+    /// The data set ends with it.
+    var isLast: Bool
+  }
+
+  /// Moves what has come of the current value into a file, waiting for at least one byte. Nil where
+  /// that is not possible, or not worth it: then ``next(by:waitingFor:)`` goes on.
+  func moveValue(
+    _ contextID: UInt8, into file: Int32, by deadline: Deadline,
+    waitingFor wait: AssociationError.Wait
+  ) throws(AssociationError) -> Moved? {
+    guard start == end, parser.valueLeft >= Self.leastMoved, parser.isDataSet,
+      parser.contextID == contextID, machine.state == .sta6, let socket = transport.plainSocket
+    else { return nil }
+    if mover == nil { mover = try? SocketToFile() }
+    guard let mover else { return nil }
+    let outcome: SocketToFile.Outcome
+    do throws(SystemError) {
+      outcome = try mover.move(
+        from: socket, to: file, atMost: parser.valueLeft, deadline: deadline)
+    } catch {
+      if error.isTimeout {
+        abort()
+        throw .timedOut(wait)
+      }
+      throw lost(TransportError(error))
+    }
+    guard outcome.taken > 0 else { throw lost(nil) }
+    isMoving = true
+    // What is left in the pipe belongs to nobody any more.
+    if outcome.failure != nil { self.mover = nil }
+    return Moved(
+      count: outcome.taken, failure: outcome.failure, isLast: parser.pass(outcome.taken))
+  }
+
   private func step() throws(AssociationError) -> PDVParser.Step {
     do throws(PDUError) {
       return try parser.step(UnsafeRawBufferPointer(rebasing: buffer[..<end]), &start)
@@ -169,10 +218,12 @@ final class UpperLayerConnection {
       start = 0
       end = left
     }
+    if parser.valueLeft >= Self.leastMoved { isMoving = false }
+    let limit = isMoving ? min(end + Self.beginning, buffer.count) : buffer.count
     let count: Int
     do throws(TransportError) {
       count = try transport.read(
-        into: UnsafeMutableRawBufferPointer(rebasing: buffer[end...]), deadline: deadline)
+        into: UnsafeMutableRawBufferPointer(rebasing: buffer[end..<limit]), deadline: deadline)
     } catch {
       if error.isTimeout {
         abort()

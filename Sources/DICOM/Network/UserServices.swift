@@ -194,7 +194,7 @@ extension Association {
     try connection.send(cancel, in: context)
   }
 
-  private func overdue(_ wait: AssociationError.Wait) -> AssociationError {
+  func overdue(_ wait: AssociationError.Wait) -> AssociationError {
     abort()
     return .timedOut(wait)
   }
@@ -202,7 +202,7 @@ extension Association {
 
 /// Tells a C-MOVE that gets somewhere from one that only says that it is pending. Peers are silent
 /// or repeat themselves while a tape is read, but not for ever.
-private struct MoveProgress {
+struct MoveProgress {
   private let timeout: Duration
   private var done = 0
   private var remaining = Int.max
@@ -225,6 +225,11 @@ private struct MoveProgress {
     done = max(done, sum)
     remaining = min(remaining, left)
     deadline = .after(timeout * Self.patience)
+  }
+
+  /// An object has come that had not come before.
+  mutating func noteObject() {
+    if !isEnding { deadline = .after(timeout * Self.patience) }
   }
 
   /// The final response is due: the operation has been cancelled.

@@ -7,10 +7,28 @@ struct PDVParser {
   private var pduLeft = 0
   /// What is left of the current value; nil between values.
   private var pdvLeft: Int?
-  private var contextID: UInt8 = 0
+  private(set) var contextID: UInt8 = 0
   private var control: UInt8 = 0
 
   init(maximumLength: UInt32) { self.maximumLength = maximumLength }
+
+  /// What is still to come of the current value; 0 between values.
+  var valueLeft: Int { pdvLeft ?? 0 }
+  /// Whether that is a part of a data set, rather than of a command.
+  var isDataSet: Bool { control & 1 == 0 }
+
+  /// Passes over bytes of the current value that did not go through the buffer.
+  /// - Parameter count: At most ``valueLeft``.
+  /// - Returns: whether the data set ends with them.
+  mutating func pass(_ count: Int) -> Bool {
+    precondition(count <= valueLeft)
+    guard count == valueLeft else {
+      pdvLeft = valueLeft - count
+      return false
+    }
+    pdvLeft = nil
+    return control & 2 != 0
+  }
 
   /// A value, or as much of it as has come.
   struct Fragment: Equatable {

@@ -9,7 +9,7 @@ extension Configuration {
   /// What stands in a [[peer]] of kind "dimse" only.
   private static let associationKeys = [
     "ae_title", "host", "port", "calling_ae_title", "connect_timeout", "association_timeout",
-    "tls", "authorities", "certificate", "key", "key_password",
+    "tls", "authorities", "certificate", "key", "key_password", "user", "passcode",
   ]
 
   /// A [[peer]] of kind "dicomweb": a [[server]], whose url is where its DICOMweb paths begin.
@@ -26,7 +26,7 @@ extension Configuration {
       "response_timeout", peer.responseTimeout, .milliseconds(100)...hour)
     peer.moveIdleTimeout = table.duration(
       "move_idle_timeout", peer.moveIdleTimeout, .milliseconds(100)...(hour * 24))
-    for key in Self.associationKeys where table.has(key) {
+    for key in Self.associationKeys + ["retrieve"] where table.has(key) {
       table.refuse(key, "is for kind = \"dimse\" only: with \"dicomweb\" the [[server]] has it")
     }
     return peer
@@ -38,7 +38,11 @@ extension Configuration {
     let peer = table.optionalString("peer") ?? ""
     destination.peer = peer
     checkPeer(table, "peer", peer, is: .dicomweb, "give its ae_title, host and port here")
-    let others = Self.associationKeys + ["transfer", "mover", "response_timeout"]
+    let others =
+      Self.associationKeys + [
+        "transfer", "mover", "response_timeout", "operations", "storage_commitment",
+        "commitment_timeout",
+      ]
     for key in others where table.has(key) {
       table.refuse(key, "stands beside peer: the [[peer]] tells how it is reached")
     }

@@ -131,6 +131,8 @@ extension Configuration {
     public var mover: String?
     /// Associations at a time.
     public var budget = 1
+    /// Objects under way at once on one association, where the destination agrees.
+    public var operations = 1
     public var connectTimeout: Duration = .seconds(10)
     public var associationTimeout: Duration = .seconds(30)
     public var responseTimeout: Duration = .seconds(60)

@@ -1,3 +1,4 @@
+import DICOM
 import Platform
 import TOML
 
@@ -180,6 +181,8 @@ extension Configuration {
         "association_timeout", destination.associationTimeout, times)
       destination.responseTimeout = table.duration(
         "response_timeout", destination.responseTimeout, times)
+      destination.operations = table.integer(
+        "operations", destination.operations, 1...AssociationExtensions.mostOperations)
       destination.verifyByQuery = table.boolean("verify_by_query", destination.verifyByQuery)
       destination.storageCommitment = table.boolean(
         "storage_commitment", destination.storageCommitment)

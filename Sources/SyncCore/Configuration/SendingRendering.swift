@@ -85,15 +85,16 @@ extension Configuration {
     text.line("connect_timeout", .time(destination.connectTimeout))
     text.line("association_timeout", .time(destination.associationTimeout))
     text.line("response_timeout", .time(destination.responseTimeout))
+    text.line("operations", .number(destination.operations))
+    text.line("storage_commitment", .flag(destination.storageCommitment))
+    text.line("commitment_timeout", .time(destination.commitmentTimeout))
+    destination.user?.render(&text)
     renderRest(of: destination, &text)
   }
 
   private func renderRest(of destination: Destination, _ text: inout TOMLText) {
     text.line("budget", .number(destination.budget))
     text.line("verify_by_query", .flag(destination.verifyByQuery))
-    text.line("storage_commitment", .flag(destination.storageCommitment))
-    text.line("commitment_timeout", .time(destination.commitmentTimeout))
-    destination.user?.render(&text)
     if let hl7 = destination.hl7 { text.line("hl7", .text(hl7)) }
     if let window = destination.window { text.line("window", .text(window.description)) }
   }

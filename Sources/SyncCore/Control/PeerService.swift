@@ -26,8 +26,8 @@ public final class PeerService: Sendable {
     services: @escaping @Sendable () -> HTTPServices = { HTTPServices() },
     configuration: @escaping @Sendable () -> Configuration
   ) {
-    self.engine = engine
     self.services = services
+    self.engine = engine
     self.register = register
     self.access = access
     self.log = log
@@ -62,7 +62,8 @@ public final class PeerService: Sendable {
     let level = register.level(of: peer.name, at: probed.address, finest: wanted)
     return compact([
       ("name", .string(peer.name)), ("kind", .string(probed.kind)),
-      ("address", .string(probed.address)), ("tls", .bool(peer.tls != nil)),
+      ("address", .string(probed.address)),
+      ("tls", .bool(peer.tls != nil || probed.address.hasPrefix("https:"))),
       ("reachable", lane?.reachable.map { .bool($0) } ?? .null),
       ("running", JSONValue(lane?.running ?? 0)), ("queued", JSONValue(lane?.queued ?? 0)),
       ("budget", JSONValue(peer.budget)), ("nextAttempt", JSONValue(lane?.nextAttempt)),
@@ -158,6 +159,6 @@ enum ProbedPeers {
       peer, configuration, destination: configuration.archiveTitle)
     return DIMSEProbe(
       name: peer.name, peer: options.address, timeouts: options.timeouts,
-      destination: options.destination)
+      destination: options.destination, user: options.user)
   }
 }

@@ -135,7 +135,7 @@ public final class DIMSEPeer: ArchivingPeer {
       identifier.set(.seriesInstanceUID, uid)
       identifier.setEmpty(.sopInstanceUID)
       // What a C-GET has to propose contexts for.
-      if options.retrieve == .get { identifier.setEmpty(.sopClassUID) }
+      if getsInto != nil { identifier.setEmpty(.sopClassUID) }
       // Only key objects have a title worth asking for, and not every peer takes the question well.
       if isKeyObjects {
         var code = DataSet()
@@ -340,7 +340,7 @@ public final class DIMSEPeer: ArchivingPeer {
   /// makes of one examination, or never comes to an end with, says nothing of the others.
   func failed(_ error: AssociationError) -> ImageSourceError {
     switch error {
-    case .protocolViolation, .notEncodable, .timedOut(.move):
+    case .protocolViolation, .notEncodable, .timedOut(.move), .timedOut(.get):
       ImageSourceError(
         .retrieveFailed, "\(name) (\(options.address)): \(error)", isPeerDown: false)
     default: unavailable(error)

@@ -19,11 +19,14 @@ public final class DIMSERecipient: ImageRecipient {
     public var maximumPDULength: UInt32
     /// Who we say we are, where the recipient asks.
     public var user: DICOMUser?
+    /// Objects under way at once on one association, where the recipient agrees.
+    public var operations: Int
 
     public init(
       name: String, address: PeerAddress, timeouts: AssociationTimeouts = AssociationTimeouts(),
-      maximumPDULength: UInt32 = 256 * 1024, user: DICOMUser? = nil
+      maximumPDULength: UInt32 = 256 * 1024, user: DICOMUser? = nil, operations: Int = 1
     ) {
+      self.operations = operations
       self.name = name
       self.address = address
       self.timeouts = timeouts
@@ -114,32 +117,32 @@ public final class DIMSERecipient: ImageRecipient {
     let watch = Watch(association, stop)
     defer { watch.end() }
     let urgency: Command.Priority = priority == .stat ? .high : .medium
-    for instance in instances {
-      if stop.isOpen {
-        association.abort()
-        throw Self.stopped
+    do throws(AssociationError) {
+      try association.store(instances, priority: urgency, while: { !stop.isOpen }) {
+        instance, answer in
+        acknowledged(instance.sopInstance, outcome(answer, for: instance))
       }
-      let result: OperationResult
-      do throws(AssociationError) {
-        result = try association.store(instance, priority: urgency)
-      } catch {
-        switch error {
-        case .noAcceptedContext:
-          acknowledged(
-            instance.sopInstance,
-            .refused(
-              0x0122,
-              "\(name) does not take \(instance.sopClass) in \(instance.transferSyntax)"))
-          continue
-        case .unreadable(let cause) where association.isOpen:
-          acknowledged(instance.sopInstance, .failed(0x0110, "the archive's file: \(cause.name)"))
-          continue
-        default: throw Self.failure(error, options, stop)
-        }
-      }
-      acknowledged(instance.sopInstance, Self.outcome(result, for: instance.sopInstance))
+    } catch {
+      throw Self.failure(error, options, stop)
+    }
+    if stop.isOpen {
+      association.abort()
+      throw Self.stopped
     }
     do throws(AssociationError) { try association.release() } catch { association.abort() }
+  }
+
+  private func outcome(
+    _ answer: Result<OperationResult, AssociationError>, for instance: StoredInstance
+  ) -> SendOutcome {
+    switch answer {
+    case .success(let result): Self.outcome(result, for: instance.sopInstance)
+    case .failure(.noAcceptedContext):
+      .refused(
+        0x0122, "\(name) does not take \(instance.sopClass) in \(instance.transferSyntax)")
+    case .failure(.unreadable(let cause)): .failed(0x0110, "the archive's file: \(cause.name)")
+    case .failure(let error): .refused(0x0110, "\(error)")
+    }
   }
 
   /// A Success for another object than the one that was sent is none. With a warning the recipient
@@ -171,7 +174,8 @@ public final class DIMSERecipient: ImageRecipient {
     _ options: Options
   ) throws(ImageRecipientError) -> AssociationExtensions {
     do throws(SecretPlace.Fault) {
-      return AssociationExtensions(userIdentity: try options.user?.identity())
+      return AssociationExtensions(
+        userIdentity: try options.user?.identity(), operations: options.operations)
     } catch {
       throw ImageRecipientError(text: "\(options.name): the passcode: \(error)")
     }

@@ -1,4 +1,5 @@
 import DICOM
+import HTTP
 import Platform
 
 /// Probes a peer that speaks DIMSE: what it accepts, how fast it answers, what its queries tell.
@@ -13,10 +14,14 @@ public struct DIMSEProbe: ProbablePeer {
   let timeouts: AssociationTimeouts
   /// The AE title that the peer would be asked to send to.
   let destination: String
+  /// Who we say we are, as the passes do.
+  let user: DICOMUser?
 
   public init(
-    name: String, peer: PeerAddress, timeouts: AssociationTimeouts, destination: String
+    name: String, peer: PeerAddress, timeouts: AssociationTimeouts, destination: String,
+    user: DICOMUser? = nil
   ) {
+    self.user = user
     self.name = name
     self.peer = peer
     self.timeouts = timeouts
@@ -73,14 +78,13 @@ final class DIMSEProbeRun {
   }
 
   func run() {
+    // One association after the other: there are peers that take no second one.
     guard let association = first() else { return }
-    storage()
-    if association.isOpen {
-      echo(association)
-      queries(association)
-      if request.asksToSend { sending(association) }
-    }
+    echo(association)
+    if association.isOpen { queries(association) }
+    if association.isOpen, request.asksToSend { sending(association) }
     close(association)
+    storage()
     connections()
     if isOver { note("end", .failed, "the time for the probe was over before its end") }
   }
@@ -106,8 +110,13 @@ final class DIMSEProbeRun {
     var address = probe.peer
     address.connector = ObservingConnector(
       inner: probe.peer.connector as? TLSConnector, sight: sight)
+    let identity: UserInformation.UserIdentity?
+    do throws(SecretPlace.Fault) { identity = try probe.user?.identity() } catch {
+      throw .notEncodable("the user's passcode: \(error)")
+    }
     let association = try Association.request(
-      to: address, contexts: contexts, timeouts: timeouts)
+      to: address, contexts: contexts, timeouts: timeouts,
+      extensions: AssociationExtensions(userIdentity: identity))
     current.update { $0 = association }
     return association
   }
@@ -213,7 +222,7 @@ final class DIMSEProbeRun {
     do throws(AssociationError) {
       association = try open(ProbedContexts.storage)
     } catch {
-      return note("storage", .warning, "no second association: \(error)")
+      return note("storage", .warning, "no association for it: \(error)")
     }
     keep(association)
     let classes = Set(association.contexts.map(\.abstractSyntax))

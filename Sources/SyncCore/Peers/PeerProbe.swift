@@ -103,6 +103,18 @@ public struct PeerReport: Hashable, Sendable {
     public var issuer: String?
     public var notBefore: WallTime?
     public var notAfter: WallTime?
+
+    public init(
+      version: String? = nil, cipher: String? = nil, subject: String? = nil,
+      issuer: String? = nil, notBefore: WallTime? = nil, notAfter: WallTime? = nil
+    ) {
+      self.version = version
+      self.cipher = cipher
+      self.subject = subject
+      self.issuer = issuer
+      self.notBefore = notBefore
+      self.notAfter = notAfter
+    }
   }
 
   /// A presentation context that was proposed.

@@ -11,7 +11,7 @@ extension PeerReport {
 
   private static func duration(_ value: JSONValue?) -> Duration? {
     guard let seconds = value?.doubleValue, (0...86_400).contains(seconds) else { return nil }
-    return .nanoseconds(Int64(seconds * 1e9))
+    return .nanoseconds(Int64((seconds * 1e9).rounded()))
   }
 
   private static func flag(_ value: Bool?) -> JSONValue { value.map { .bool($0) } ?? .null }

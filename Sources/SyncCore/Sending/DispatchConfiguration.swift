@@ -81,7 +81,8 @@ extension DispatchSurroundings {
       response: destination.responseTimeout)
     let user = destination.user.map(DICOMUser.init)
     let options = DIMSERecipient.Options(
-      name: destination.name, address: address, timeouts: timeouts, user: user)
+      name: destination.name, address: address, timeouts: timeouts, user: user,
+      operations: destination.operations)
     var recipient: any ImageRecipient = DIMSERecipient(options, archive: archive)
     if destination.transfer == .move,
       let peer = configuration.peers.first(where: { $0.name == destination.mover })

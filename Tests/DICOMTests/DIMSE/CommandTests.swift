@@ -75,7 +75,7 @@ struct CommandTests {
     } throws: { "\($0)".contains(reason) }
   }
 
-  @Test("What Orthanc appends to a command is passed over")
+  @Test("What Orthanc appends to a response is passed over; in a request it is refused")
   func appended() throws {
     let command = try Command(
       decoding: bytes(
@@ -85,6 +85,14 @@ struct CommandTests {
         """))
     #expect(command.field == .getRequest.response && !command.hasDataSet)
     #expect(command == Command(.getRequest.response))
+    #expect(throws: CommandError.self) {
+      try Command(
+        decoding: bytes(
+          """
+          00 00 00 01 02 00 00 00 10 00 00 00 00 08 02 00 00 00 01 01
+          08 00 58 00 04 00 00 00 '1.2' 00
+          """))
+    }
   }
 
   @Test("Statuses fall in the categories of PS3.7 annex C")

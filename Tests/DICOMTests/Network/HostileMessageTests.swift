@@ -94,8 +94,8 @@ struct HostileMessageTests {
           WirePeer.data(3, 3, echoSet + self.element(0x0902, [], claiming: .max)), 5
         ),
         (
-          "an element of another group",
-          WirePeer.data(3, 3, echoSet + [8, 0, 0x18, 0, 0, 0, 0, 0]), 5
+          "an element of another group before the command",
+          WirePeer.data(3, 3, [8, 0, 0x18, 0, 0, 0, 0, 0] + echoSet), 5
         ),
         (
           "a Command Field of four bytes",

@@ -294,13 +294,6 @@ struct HostileRequestTests {
         $0.contexts[1].result = AssociateAccept.ContextResult(rawValue: 77)
       }
       #expect(refused.1 == [ProposedContext.verification.abstractSyntax])
-      // Other titles are no reason (PS3.8 table 9-17: never tested).
-      let titles = try outcome {
-        $0.calledAE = "SOMEBODY"
-        $0.callingAE = "ELSE"
-        #expect($0.user.maximumLength == 16384)
-      }
-      #expect(titles.0 == nil && titles.1.count == 2, "\(titles)")
     }
   }
 }

@@ -253,4 +253,48 @@ struct HostileServerTests {
       #expect(self.isViolation(endless), "\(endless)")
     }
   }
+
+  @Test("A C-GET that only says that it is pending, or sends one object for ever, comes to an end")
+  func endlessGet() async throws {
+    try await offPool {
+      let getClass = try #require(InformationModel.studyRoot.getClass)
+      for sendsObjects in [false, true] {
+        let server = try WireServer { peer, _ in
+          guard let request = peer.receiveRequest() else { return }
+          try peer.accept(request)
+          guard case .message(let message) = peer.receiveMessage() else { return }
+          var store = Command(.storeRequest)
+          store.affectedSOPClass = ctImageStorage
+          store.affectedSOPInstance = "1.2.3"
+          store.messageID = 1
+          let wire =
+            sendsObjects
+            ? WirePeer.message(store, 3, dataSet: [1, 2, 3, 4])
+            : WirePeer.message(message.command.response(.pending), message.contextID)
+          while true {
+            try peer.send(wire)
+            if sendsObjects, peer.response() == nil { return }
+            Gate().wait(until: .after(.milliseconds(20)))
+          }
+        }
+        let archive = MemoryArchive()
+        let before = MonotonicTime.now
+        do {
+          let association = try Association.request(
+            to: PeerAddress(host: "127.0.0.1", port: server.port, calledAE: "X", callingAE: "Y"),
+            contexts: [
+              ProposedContext(getClass, [.implicitVRLittleEndian]),
+              ProposedContext(ctImageStorage, [.implicitVRLittleEndian]),
+            ], timeouts: Self.quick)
+          #expect(throws: AssociationError.timedOut(.get)) {
+            try association.get(DataSet(), in: .studyRoot, into: archive)
+          }
+        }
+        #expect(MonotonicTime.now - before < .seconds(8))
+        #expect(archive.state.read { $0.open } == 0)
+        #expect(archive.state.read { $0.ended } == 1)
+        #expect(server.isQuiet())
+      }
+    }
+  }
 }

@@ -191,12 +191,27 @@ struct NegotiationTests {
     #expect(accept.user.extendedNegotiations.isEmpty)
   }
 
-  @Test("One operation at a time, whatever window is proposed; none is told where none is")
+  @Test("Several objects may be under way at once, and one operation of any other kind")
   func window() throws {
-    #expect(try accept(request()).0.user.asynchronousOperations == nil)
-    let proposal = request { $0.user.asynchronousOperations = .init(invoked: 0, performed: 10) }
-    #expect(
-      try accept(proposal).0.user.asynchronousOperations == .init(invoked: 1, performed: 1))
+    func window(
+      _ classes: [UID], invoked: UInt16
+    ) throws -> UserInformation.AsynchronousOperations? {
+      let proposal = request(classes) {
+        $0.user.asynchronousOperations = .init(invoked: invoked, performed: 10)
+      }
+      return try accept(proposal).0.user.asynchronousOperations
+    }
+    #expect(try accept(request([ctImageStorage])).0.user.asynchronousOperations == nil)
+    let objects = [SOPClass.verification, ctImageStorage]
+    #expect(try window(objects, invoked: 8) == .init(invoked: 1, performed: 8))
+    #expect(try window(objects, invoked: 1) == .init(invoked: 1, performed: 1))
+    // As many as it likes, and more than we like.
+    #expect(try window(objects, invoked: 0) == .init(invoked: 1, performed: 64))
+    #expect(try window(objects, invoked: 1000) == .init(invoked: 1, performed: 64))
+    for other in [SOPClass.studyRootFind, SOPClass.storageCommitmentPushModel] {
+      #expect(
+        try window(objects + [other], invoked: 8) == .init(invoked: 1, performed: 1), "\(other)")
+    }
   }
 
   @Test("A user's name is answered when an answer is asked for, and no other kind of identity is")

@@ -59,58 +59,94 @@ struct DICOMwebConfigurationTests {
     #expect(try Configuration.parse(Array(found.rendered().utf8), file: "r") == found)
   }
 
-  @Test(
-    "a fault says what, where and what to do instead",
-    arguments: [
+  private typealias Fault = (text: String, message: String)
+
+  /// Typed one by one: a literal of them all takes the compiler too long.
+  private static let faulty: [Fault] = {
+    var all: [Fault] = []
+    all.append(
       (
         "[[peer]]\nname = \"w\"\nkind = \"web\"\nae_title = \"D\"\nhost = \"h\"",
         "3:8: peer[1].kind: found \"web\", expected one of \"dimse\", \"dicomweb\""
-      ),
+      ))
+    all.append(
       (
         "[[peer]]\nname = \"w\"\nkind = \"dicomweb\"",
         "1:1: peer[1].server: missing: the name of the [[server]] whose url is where its DICOMweb "
           + "paths begin"
-      ),
+      ))
+    all.append(
       (
         "[[peer]]\nname = \"w\"\nkind = \"dicomweb\"\nserver = \"q\"",
         "4:10: peer[1].server: found \"q\", expected the name of a [[server]]"
-      ),
+      ))
+    all.append(
       (
         web + "host = \"h\"",
         "8:8: peer[1].host: is for kind = \"dimse\" only: with \"dicomweb\" the [[server]] has it"
-      ),
+      ))
+    all.append(
       (
         server + "[[peer]]\nname = \"d\"\nae_title = \"D\"\nhost = \"h\"\nserver = \"s\"",
         "8:10: peer[1].server: is for kind = \"dicomweb\" only: a DIMSE peer has host and port"
-      ),
+      ))
+    all.append(
       (
         web + "[[list]]\nid = \"l\"\nflag = \"samverkan\"\nsource = "
           + "{ kind = \"worklist\", peer = \"w\", station = \"T\" }",
         "11:38: list[1].source.peer: the peer w is of kind \"dicomweb\": worklists are asked for over "
           + "DIMSE only"
-      ),
+      ))
+    all.append(
       (
         both + "[[destination]]\nname = \"x\"\nae_title = \"X\"\nhost = \"x\"\n"
           + "transfer = \"move\"\nmover = \"w\"",
         "17:9: destination[1].mover: the peer w is of kind \"dicomweb\": it cannot be asked to send to "
           + "somebody else (C-MOVE)"
-      ),
+      ))
+    all.append(
       (
         both + "[[destination]]\nname = \"x\"\npeer = \"d\"",
         "14:8: destination[1].peer: the peer d is of kind \"dimse\": give its ae_title, host and port "
           + "here"
-      ),
+      ))
+    all.append(
       (
         both + "[[destination]]\nname = \"x\"\npeer = \"q\"",
         "14:8: destination[1].peer: found \"q\", expected the name of a [[peer]]: w"
-      ),
+      ))
+    all.append(
       (
         both + "[[destination]]\nname = \"x\"\npeer = \"w\"\nport = 104",
         "15:8: destination[1].port: stands beside peer: the [[peer]] tells how it is reached"
-      ),
-    ])
+      ))
+    all.append(
+      (
+        both + "[[destination]]\nname = \"x\"\npeer = \"w\"\nstorage_commitment = true",
+        "15:22: destination[1].storage_commitment: stands beside peer: the [[peer]] tells how it is "
+          + "reached"
+      ))
+    all.append(
+      (
+        web + "retrieve = \"get\"",
+        "8:12: peer[1].retrieve: is for kind = \"dimse\" only: with \"dicomweb\" the [[server]] has it"
+      ))
+    return all
+  }()
+
+  @Test("a fault says what, where and what to do instead", arguments: faulty)
   func wrong(text: String, message: String) {
     #expect(faults(text) == ["c:" + message])
+  }
+
+  @Test(
+    "what is for associations does not stand beside a destination's peer",
+    arguments: ["storage_commitment = true", "commitment_timeout = \"1m\"", "user = \"u\""])
+  func associationKeys(line: String) {
+    let found = faults(Self.both + "[[destination]]\nname = \"x\"\npeer = \"w\"\n" + line)
+    let key = line.prefix { $0 != " " }
+    #expect(found.count == 1)
+    #expect(found.first?.contains("destination[1].\(key): stands beside peer") == true)
   }
 
   private static let archive =

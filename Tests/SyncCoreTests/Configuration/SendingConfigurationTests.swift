@@ -77,6 +77,7 @@ struct SendingConfigurationTests {
     connect_timeout = "13s"
     association_timeout = "32s"
     response_timeout = "62s"
+    operations = 8
     verify_by_query = true
     storage_commitment = true
     commitment_timeout = "2m"

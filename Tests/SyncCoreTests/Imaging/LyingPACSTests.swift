@@ -222,7 +222,7 @@ struct LyingPACSTests {
       let fixture = try ArchiveFixture()
       let receiver = try fixture.archive.server(
         on: .tcp(host: "127.0.0.1", port: 0),
-        configure: { $0.timeouts.response = .milliseconds(300) })
+        configure: { $0.timeouts.response = .seconds(1) })
       receiver.start()
       defer { receiver.stop(grace: .zero) }
       let pacs = try LyingPACS(
@@ -233,7 +233,7 @@ struct LyingPACSTests {
           host: "127.0.0.1", port: pacs.port, calledAE: "LIAR", callingAE: "VGRSECTEMP"),
         timeouts: AssociationTimeouts(
           connect: .seconds(2), association: .seconds(2), response: response,
-          move: .milliseconds(500)),
+          move: .seconds(2)),
         destination: "VGRSECTEMP")
       options.mostMatches = mostMatches
       let pass = ImagePass(
@@ -250,7 +250,7 @@ struct LyingPACSTests {
 
       let started = MonotonicTime.now
       let (first, progress) = run(ImageProgress())
-      #expect(MonotonicTime.now - started < .seconds(20))
+      #expect(MonotonicTime.now - started < .seconds(30))
       #expect(progress.state == lie.state, "\(first.observation)")
       #expect(progress.reason?.code == lie.code, "\(String(describing: progress.reason))")
       #expect(

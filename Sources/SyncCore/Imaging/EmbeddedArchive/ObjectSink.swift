@@ -7,7 +7,7 @@ import Platform
 final class ObjectSink: StoreSink {
   private let request: StoreRequest
   private let archive: EmbeddedArchive
-  private let file: FileDescriptor
+  private let descriptor: FileDescriptor
   private let path: String
   private let epoch: UInt64
   /// Waits for the first bytes of the data set, to be written with them.
@@ -36,7 +36,7 @@ final class ObjectSink: StoreSink {
     ).encoded(identity: archive.configuration.identity)
     headerSize = header.count
     do throws(SystemError) {
-      file = try FileDescriptor.open(path, O_RDWR | O_CREAT | O_TRUNC)
+      descriptor = try FileDescriptor.open(path, O_RDWR | O_CREAT | O_TRUNC)
     } catch {
       throw Self.failure(error, archive)
     }
@@ -47,7 +47,7 @@ final class ObjectSink: StoreSink {
     received += fragments.byteCount
     do throws(SystemError) {
       if header.isEmpty {
-        try file.writeAll(fragments.vectors)
+        try descriptor.writeAll(fragments.vectors)
       } else {
         if fragments.isLast { completeHeader() }
         try writeHeader(with: fragments.vectors)
@@ -55,6 +55,19 @@ final class ObjectSink: StoreSink {
     } catch {
       throw Self.failure(error, archive)
     }
+    try watchSpace()
+  }
+
+  /// Once the header is there; nothing of what follows is looked at.
+  var file: Int32? { header.isEmpty ? descriptor.raw : nil }
+
+  func moved(_ count: Int, _ error: SystemError?) throws(ServiceFailure) {
+    if let error { throw Self.failure(error, archive) }
+    received += count
+    try watchSpace()
+  }
+
+  private func watchSpace() throws(ServiceFailure) {
     if received >= nextSpaceCheck {
       nextSpaceCheck = received + Self.spaceCheckInterval
       try archive.checkSpace()
@@ -90,7 +103,7 @@ final class ObjectSink: StoreSink {
         all.initializeElement(at: index + 1, to: vector)
       }
       do throws(SystemError) {
-        try file.writeAll(all)
+        try descriptor.writeAll(all)
         return nil
       } catch {
         return error
@@ -108,7 +121,7 @@ final class ObjectSink: StoreSink {
     do throws(SystemError) {
       if !header.isEmpty { try writeHeader(with: UnsafeMutableBufferPointer(start: nil, count: 0)) }
       if !isLengthWritten {
-        try file.write(ArchiveFileHeader.encodedLength(received), at: headerSize - 8)
+        try descriptor.write(ArchiveFileHeader.encodedLength(received), at: headerSize - 8)
       }
     } catch {
       throw Self.failure(error, archive)
@@ -141,7 +154,8 @@ final class ObjectSink: StoreSink {
     let header: ObjectHeader
     do throws(ObjectHeaderError) {
       header = try ObjectHeader.scan(
-        file, from: headerSize, length: received, request.transferSyntax, beginning: beginning)
+        descriptor, from: headerSize, length: received, request.transferSyntax, beginning: beginning
+      )
       guard header.sopInstance == request.sopInstance else {
         throw .differentInstance
       }
@@ -163,7 +177,7 @@ final class ObjectSink: StoreSink {
       guard let header = try ArchiveFileHeader.read(other) else { return false }
       return header.transferSyntax == request.transferSyntax
         ? try FileDescriptor.haveSameBytes(
-          file, from: headerSize, other, from: header.dataSetOffset) : false
+          descriptor, from: headerSize, other, from: header.dataSetOffset) : false
     } catch {
       throw Self.failure(error, archive)
     }

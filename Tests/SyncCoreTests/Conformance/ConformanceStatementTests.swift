@@ -11,7 +11,7 @@ struct ConformanceStatementTests {
   private static func tables() throws -> [(String, String)] {
     let fixture = try ArchiveFixture()
     return try StatementTables(fixture.archive).all() + StatementQueryTables(fixture).all()
-      + StatementSourceTables().all()
+      + StatementSourceTables().all(storage: fixture.archive)
   }
 
   @Test("has in its tables what the code says")

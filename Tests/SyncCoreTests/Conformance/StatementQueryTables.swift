@@ -238,7 +238,8 @@ struct StatementSourceTables {
     }
   }
 
-  func all() throws -> [(String, String)] {
+  /// - Parameter storage: where the objects of a C-GET would go; without one none is meant.
+  func all(storage: any StorageProvider) throws -> [(String, String)] {
     let recorder = Recorder()
     let server = try DICOMServer(
       on: .tcp(host: "127.0.0.1", port: 0), configuration: ServerConfiguration(aeTitle: "SOURCE"),
@@ -249,7 +250,8 @@ struct StatementSourceTables {
       host: "127.0.0.1", port: server.port, calledAE: "SOURCE", callingAE: "VGRSECTEMP")
     let peer = DIMSEPeer(
       DIMSEPeer.Options(
-        name: "source", address: address, destination: "VGRSECTEMP", retrieve: .get))
+        name: "source", address: address, destination: "VGRSECTEMP", retrieve: .get),
+      storage: storage)
     _ = try peer.studies(number: "SE00000000000001", stop: Gate())
     _ = try peer.objects(of: "1.2.752.99.1", stop: Gate())
     _ = try peer.patient(of: "1.2.752.99.1", stop: Gate())

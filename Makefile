@@ -111,8 +111,8 @@ install: release ## install below DESTDIR, with PREFIX=/usr
 	install -D -m 644 units/tmpfiles.d/syncd.conf "$(DESTDIR)$(tmpfilesdir)/syncd.conf"
 	install -d "$(DESTDIR)$(docdir)/drop-ins"
 	install -m 644 units/drop-ins/*.conf "$(DESTDIR)$(docdir)/drop-ins/"
-	install -m 644 LICENSE README.md config.toml.example docs/dicom-tls.md docs/stunnel-dicom.conf \
-	  "$(DESTDIR)$(docdir)/"
+	install -m 644 LICENSE README.md config.toml.example docs/dicom-conformance.md docs/dicom-tls.md \
+	  docs/stunnel-dicom.conf "$(DESTDIR)$(docdir)/"
 	for page in $(wildcard docs/man/*.[1-8]); do \
 	  install -D -m 644 "$$page" "$(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/}"; \
 	done

@@ -109,8 +109,8 @@ let package = Package(
     .testTarget(
       name: "SyncCoreTests",
       dependencies: [
-        "SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "HL7", "HTTP", "Platform", "JSON",
-        "TOML", "Varlink",
+        "SyncCore", "TestSupport", "Training", "SQLite", "DICOM", "DICOMweb", "HL7", "HTTP", "TLS",
+        "Platform", "JSON", "TOML", "Varlink",
       ],
       swiftSettings: strict),
     .testTarget(

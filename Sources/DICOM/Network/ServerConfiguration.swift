@@ -118,9 +118,14 @@ public struct ContextPolicy: Sendable {
   public static let standard = ContextPolicy()
 
   /// The storage classes of PS3.4 annex B.5: most share a root, also those of later editions; the
-  /// registry knows the others.
+  /// registry knows the others, and the queries that lie among them (of protocols and inventories).
   public static func isStandardStorage(_ sopClass: UID) -> Bool {
-    sopClass.value.hasPrefix("1.2.840.10008.5.1.4.1.1.") || SOPClass.isStorage(sopClass)
+    guard let entry = UIDRegistry.entry(sopClass) else {
+      return sopClass.value.hasPrefix("1.2.840.10008.5.1.4.1.1.")
+    }
+    return entry.kind == .storageSOPClass
+      || entry.kind == .otherSOPClass && entry.name.contains(" Storage")
+        && sopClass.value.hasPrefix("1.2.840.10008.5.1.4.1.1.")
   }
 
   /// The first proposed, so that a compressed object arrives as it is stored; but Explicit VR

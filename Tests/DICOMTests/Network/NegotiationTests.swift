@@ -256,7 +256,9 @@ struct NegotiationTests {
     #expect(ContextPolicy.isStandardStorage("1.2.840.10008.5.1.4.34.7"))
     // A class of a later edition than the registry's.
     #expect(ContextPolicy.isStandardStorage("1.2.840.10008.5.1.4.1.1.999.1"))
-    for other: UID in [SOPClass.verification, SOPClass.studyRootGet, "1.2.752.24.3.1"] {
+    // The queries of inventories and protocols have the root of the storage classes.
+    let queries: [UID] = ["1.2.840.10008.5.1.4.1.1.201.2", "1.2.840.10008.5.1.4.1.1.200.4"]
+    for other in [SOPClass.verification, SOPClass.studyRootGet, "1.2.752.24.3.1"] + queries {
       #expect(!ContextPolicy.isStandardStorage(other))
     }
   }

@@ -122,7 +122,8 @@ enum Negotiation {
       switch kind(of: role.sopClass, policy) {
       case .verification: (true, false)
       case .storageCommitment: (services.commitment != nil, services.commitmentReports != nil)
-      case .query(let model) where model.findClass == role.sopClass: (services.query != nil, false)
+      case .query(let model) where model.findClass == role.sopClass:
+        (services.query != nil && services.queryModels.contains(model), false)
       case .query: (services.retrieve != nil, false)
       // We store as the user of what a C-GET asks for.
       case .storage: (services.storage != nil, services.retrieve != nil)

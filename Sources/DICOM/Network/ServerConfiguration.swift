@@ -49,6 +49,8 @@ public struct ServerConfiguration: Sendable {
 public struct DICOMServices: Sendable {
   public var storage: (any StorageProvider)?
   public var query: (any QueryProvider)?
+  /// The information models that queries are taken in.
+  public var queryModels: [InformationModel]
   public var retrieve: (any RetrieveProvider)?
   /// Answers requests for storage commitment.
   public var commitment: (any CommitmentProvider)?
@@ -62,8 +64,10 @@ public struct DICOMServices: Sendable {
   public init(
     storage: (any StorageProvider)? = nil, query: (any QueryProvider)? = nil,
     retrieve: (any RetrieveProvider)? = nil, commitment: (any CommitmentProvider)? = nil,
-    commitmentReports: (any CommitmentReportReceiver)? = nil, isRelational: Bool = false
+    commitmentReports: (any CommitmentReportReceiver)? = nil, isRelational: Bool = false,
+    queryModels: [InformationModel] = InformationModel.known
   ) {
+    self.queryModels = queryModels
     self.storage = storage
     self.query = query
     self.retrieve = retrieve

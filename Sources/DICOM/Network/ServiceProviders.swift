@@ -155,7 +155,7 @@ public struct InformationModel: Hashable, Sendable {
   public static let modalityWorklist = InformationModel(
     findClass: "1.2.840.10008.5.1.4.31", moveClass: nil, name: "Modality Worklist")
 
-  static let known: [InformationModel] = [
+  public static let known: [InformationModel] = [
     .patientRoot, .studyRoot, .patientStudyOnly, .modalityWorklist,
   ]
 

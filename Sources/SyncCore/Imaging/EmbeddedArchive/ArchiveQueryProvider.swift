@@ -19,8 +19,10 @@ extension EmbeddedArchive: QueryProvider {
     }
   }
 
+  static let models: [InformationModel] = [.studyRoot, .patientRoot, .patientStudyOnly]
+
   static func level(_ request: QueryRequest) throws(ServiceFailure) -> QueryLevel {
-    guard [.studyRoot, .patientRoot, .patientStudyOnly].contains(request.model) else {
+    guard models.contains(request.model) else {
       throw ServiceFailure(.sopClassNotSupported)
     }
     guard let level = request.level else {

@@ -37,7 +37,8 @@ extension EmbeddedArchive {
       on: listener, configuration: server,
       services: DICOMServices(
         storage: self, query: self, retrieve: self, commitment: self,
-        commitmentReports: commitments, isRelational: true), observe: observe)
+        commitmentReports: commitments, isRelational: true,
+        queryModels: Self.models), observe: observe)
   }
 
   /// Every storage class, and of the transfer syntaxes the one the sender names first: that is how

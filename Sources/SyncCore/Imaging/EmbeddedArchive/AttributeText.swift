@@ -14,16 +14,22 @@ enum AttributeText {
       return AttributeMatching.trimmed(
         String(decoding: bytes.map { $0 < 0x80 ? $0 : 0x3F }, as: UTF8.self))
     }
-    return AttributeMatching.trimmed(decodeSpecial(bytes, characterSet))
+    return AttributeMatching.trimmed(decodeSpecial(bytes, vr, characterSet))
   }
 
-  private static func decodeSpecial(_ bytes: [UInt8], _ characterSet: [UInt8]) -> String {
+  private static func decodeSpecial(
+    _ bytes: [UInt8], _ vr: VR, _ characterSet: [UInt8]
+  ) -> String {
     let sets = String(decoding: characterSet, as: UTF8.self).split(
       separator: "\\", omittingEmptySubsequences: false
     ).map { AttributeMatching.trimmed($0) }
-    if sets.contains("ISO_IR 192") { return String(decoding: bytes, as: UTF8.self) }
-    // Without a character set only ASCII is allowed; those who send more mean one of these two.
-    if sets == [""], let text = String(validating: bytes, as: UTF8.self) { return text }
+    // Without a character set only ASCII is allowed; those who send more mean one of these two. So do
+    // those who name one that nobody knows.
+    let named = CharacterSet(sets == [""] ? [] : sets)
+    guard named.terms.isEmpty || !named.unknownTerms.isEmpty else {
+      return named.decode(bytes, isName: vr == .PN)
+    }
+    if let text = String(validating: bytes, as: UTF8.self) { return text }
     var scalars = String.UnicodeScalarView()
     for byte in bytes { scalars.append(Unicode.Scalar(byte)) }
     return String(scalars)

@@ -34,6 +34,8 @@ final class Daemon: Sendable {
   private let archive: any ImageArchive & StoredObjects
   /// The archive where it is one of our own; nil where a peer is the archive, and nobody sends here.
   private let embedded: (archive: EmbeddedArchive, server: DICOMServer)?
+  /// The peers in force, for whoever asks the archive to send somewhere.
+  private let destinations: Monitor<Configuration>
   /// What is known of the peers, whatever the configuration in force.
   private let peers: PeerRegister
   private let control: Monitor<VarlinkServer?>
@@ -50,6 +52,7 @@ final class Daemon: Sendable {
     self.file = file
     fixed = configuration
     current = Mutex(Current(configuration: configuration, loadedAt: startedAt))
+    destinations = Monitor(configuration)
     let log = Log(Self.format(configuration.log.format), level: Self.level(configuration.log.level))
     self.log = log
     log.notice(
@@ -77,7 +80,7 @@ final class Daemon: Sendable {
     } else {
       let own = try Self.archive(configuration, log)
       archive = own
-      embedded = (own, try Self.server(configuration, own, given, log))
+      embedded = (own, try Self.server(configuration, destinations, own, given, log))
     }
   }
 
@@ -366,8 +369,8 @@ final class Daemon: Sendable {
   }
 
   private static func server(
-    _ configuration: Configuration, _ archive: EmbeddedArchive,
-    _ given: [(name: String, socket: ListeningSocket)], _ log: Log
+    _ configuration: Configuration, _ destinations: Monitor<Configuration>,
+    _ archive: EmbeddedArchive, _ given: [(name: String, socket: ListeningSocket)], _ log: Log
   ) throws -> DICOMServer {
     let settings = configuration.archive
     let networks = settings.allowFrom.compactMap { NetworkRange($0) }
@@ -381,11 +384,12 @@ final class Daemon: Sendable {
       }
     }
     let destination: @Sendable (String) -> PeerAddress? = { title in
-      configuration.peers.first { $0.kind == .dimse && $0.aeTitle == title }.map {
-        var address = $0.address(from: configuration)
-        address.callingAE = settings.aeTitle
-        return address
-
+      destinations.read { configuration in
+        configuration.peers.first { $0.kind == .dimse && $0.aeTitle == title }.map {
+          var address = $0.address(from: configuration)
+          address.callingAE = settings.aeTitle
+          return address
+        }
       }
     }
     let observe: @Sendable (ServerEvent) -> Void = { Self.report($0, log) }
@@ -445,6 +449,7 @@ final class Daemon: Sendable {
       desk.withLock { $0?.setPolicy(OrderDesk.Policy(new)) }
       log.setLevel(Self.level(new.log.level))
       current.withLock { $0 = Current(configuration: new, loadedAt: .now) }
+      destinations.update { $0 = new }
       log.notice(
         "configuration taken over",
         [

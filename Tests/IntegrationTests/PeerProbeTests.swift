@@ -171,7 +171,8 @@ struct PeerProbeTests {
     try await offPool {
       let closed = probe(try freePort(), "X")
       #expect(!closed.isReachable)
-      #expect(step(closed, "connect")?.text.contains("nothing listens there") == true)
+      #expect(
+        step(closed, "connect")?.text.contains("nothing listens there") == true, "\(closed.steps)")
 
       let web = try OrthancServer()
       let page = probe(web.httpPort, "X")

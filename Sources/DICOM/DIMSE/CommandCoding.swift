@@ -160,7 +160,9 @@ private struct CommandWriter {
   mutating func text(_ element: UInt16, _ value: String?, limit: Int) {
     guard let value else { return }
     // The default repertoire is all a command set has (PS3.7 section 6.3.1).
-    let plain = value.utf8.prefix(limit).map { $0 < 0x80 && $0 >= 0x20 ? $0 : 0x3F }
+    var plain = value.utf8.prefix(limit).map { $0 < 0x80 && $0 >= 0x20 ? $0 : 0x3F }
+    // Where it is cut there may be a space, which no reader would take for a part of it.
+    while plain.last == 0x20 { plain.removeLast() }
     field(element, plain, padding: 0x20)
   }
 

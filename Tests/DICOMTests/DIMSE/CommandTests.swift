@@ -110,4 +110,13 @@ struct CommandTests {
     #expect("\(DIMSEStatus(0xA700))" == "A700 out of resources")
     #expect("\(DIMSEStatus(0x0122))" == "0122 SOP class not supported")
   }
+
+  @Test("A text that is cut at a space reads back as it was written")
+  func cutText() throws {
+    var command = Command(.moveRequest)
+    command.moveDestination = "FIFTEEN LETTERS AND MORE"
+    let again = try Command(decoding: command.encoded())
+    #expect(again.moveDestination == "FIFTEEN LETTERS")
+    #expect(again.encoded() == command.encoded())
+  }
 }

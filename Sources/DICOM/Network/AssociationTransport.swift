@@ -87,7 +87,7 @@ enum AssociationTransport: Sendable {
   }
 
   /// Whether a file can go out without a copy of it in this process: not within TLS.
-  var sendsFiles: Bool { if case .socket = self { true } else { false } }
+  var sendsFiles: Bool { plainSocket != nil }
 
   /// The socket, where nothing is between it and the protocol.
   var plainSocket: StreamSocket? { if case .socket(let socket) = self { socket } else { nil } }

@@ -32,7 +32,10 @@ extension Association {
       guard goesOn() else { break }
       while underWay.count >= window { try takeAnswer(&underWay, answered) }
       do throws(AssociationError) {
-        underWay.append((try sendStore(instance, priority), instance))
+        let request = try sendStore(
+          instance.sopClass, instance.sopInstance, instance.transferSyntax,
+          from: try open(instance), priority)
+        underWay.append((request, instance))
       } catch {
         guard isOpen else { throw error }
         answered(instance, .failure(error))
@@ -41,26 +44,6 @@ extension Association {
       if window == 1, !underWay.isEmpty { try takeAnswer(&underWay, answered) }
     }
     while !underWay.isEmpty { try takeAnswer(&underWay, answered) }
-  }
-
-  private func sendStore(
-    _ instance: StoredInstance, _ priority: Command.Priority
-  ) throws(AssociationError) -> Command {
-    let context = try context(for: instance.sopClass, instance.transferSyntax)
-    guard instance.sopInstance.isValid else {
-      throw .notEncodable("'\(instance.sopInstance)' is not a UID")
-    }
-    var source: FileDataSet
-    do throws(SystemError) { source = try FileDataSet(instance) } catch {
-      throw .unreadable(error)
-    }
-    var request = Command(.storeRequest)
-    request.affectedSOPClass = instance.sopClass
-    request.affectedSOPInstance = instance.sopInstance
-    request.messageID = newMessageID()
-    request.priority = priority
-    try connection.send(request, in: context, streaming: &source)
-    return request
   }
 
   private func takeAnswer(

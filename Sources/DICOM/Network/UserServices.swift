@@ -53,16 +53,8 @@ extension Association {
     from source: some DataSetSource, priority: Command.Priority = .medium,
     moveOriginator: MoveOriginator? = nil
   ) throws(AssociationError) -> OperationResult {
-    let context = try context(for: sopClass, transferSyntax)
-    guard sopInstance.isValid else { throw .notEncodable("'\(sopInstance)' is not a UID") }
-    var request = Command(.storeRequest)
-    request.affectedSOPClass = sopClass
-    request.affectedSOPInstance = sopInstance
-    request.messageID = newMessageID()
-    request.priority = priority
-    request.moveOriginator = moveOriginator
-    var source = source
-    try connection.send(request, in: context, streaming: &source)
+    let request = try sendStore(
+      sopClass, sopInstance, transferSyntax, from: source, priority, moveOriginator)
     let (response, status, answered) = try response(to: request)
     if response.hasDataSet {
       try connection.skipDataSet(
@@ -76,16 +68,38 @@ extension Association {
     _ instance: StoredInstance, priority: Command.Priority = .medium,
     moveOriginator: MoveOriginator? = nil
   ) throws(AssociationError) -> OperationResult {
+    try store(
+      sopClass: instance.sopClass, sopInstance: instance.sopInstance,
+      transferSyntax: instance.transferSyntax, from: try open(instance), priority: priority,
+      moveOriginator: moveOriginator)
+  }
+
+  /// The data set of an object that the peer takes.
+  func open(_ instance: StoredInstance) throws(AssociationError) -> FileDataSet {
     // Looked up first: no need to touch the disk for what cannot go.
     _ = try context(for: instance.sopClass, instance.transferSyntax)
-    let source: FileDataSet
-    do throws(SystemError) { source = try FileDataSet(instance) } catch {
+    do throws(SystemError) { return try FileDataSet(instance) } catch {
       throw .unreadable(error)
     }
-    return try store(
-      sopClass: instance.sopClass, sopInstance: instance.sopInstance,
-      transferSyntax: instance.transferSyntax, from: source, priority: priority,
-      moveOriginator: moveOriginator)
+  }
+
+  /// Sends a C-STORE request and its data set; the response is still to come.
+  func sendStore(
+    _ sopClass: UID, _ sopInstance: UID, _ transferSyntax: TransferSyntax,
+    from source: some DataSetSource, _ priority: Command.Priority,
+    _ moveOriginator: MoveOriginator? = nil
+  ) throws(AssociationError) -> Command {
+    let context = try context(for: sopClass, transferSyntax)
+    guard sopInstance.isValid else { throw .notEncodable("'\(sopInstance)' is not a UID") }
+    var request = Command(.storeRequest)
+    request.affectedSOPClass = sopClass
+    request.affectedSOPInstance = sopInstance
+    request.messageID = newMessageID()
+    request.priority = priority
+    request.moveOriginator = moveOriginator
+    var source = source
+    try connection.send(request, in: context, streaming: &source)
+    return request
   }
 
   /// C-FIND (PS3.7 section 9.1.2, PS3.4 section C.4.1): calls `match` with each match as it comes.

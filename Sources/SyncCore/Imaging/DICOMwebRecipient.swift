@@ -9,9 +9,6 @@ public final class DICOMwebRecipient: ImageRecipient {
   private let client: DICOMwebClient
   private let archive: any StoredObjects
 
-  /// Objects looked up at a time: a study of any size takes no more memory.
-  static let objectsAtOnce = 1000
-
   public init(name: String, client: DICOMwebClient, archive: any StoredObjects) {
     self.name = name
     self.client = client
@@ -22,20 +19,10 @@ public final class DICOMwebRecipient: ImageRecipient {
     _ study: UID, _ objects: [ImageObject], priority: Priority, stop: Gate,
     acknowledged: (UID, SendOutcome) -> Void
   ) throws(ImageRecipientError) {
-    var rest = objects[...]
-    while !rest.isEmpty {
-      let group = rest.prefix(Self.objectsAtOnce).map(\.sopInstance)
-      rest = rest.dropFirst(group.count)
-      let instances: [StoredInstance]
-      do {
-        instances = try archive.storedInstances(of: study, group)
-      } catch {
-        throw ImageRecipientError(text: "the archive's index: \(error)")
-      }
-      let found = Set(instances.map(\.sopInstance))
-      for uid in group where !found.contains(uid) {
-        acknowledged(uid, .failed(0x0112, "it is not in the archive any more"))
-      }
+    try archive.forEachGroup(
+      of: study, objects,
+      missing: { acknowledged($0, .failed(0x0112, "it is not in the archive any more")) }
+    ) { (instances) throws(ImageRecipientError) in
       for batch in batches(instances) {
         try send(batch, study, stop, acknowledged)
       }

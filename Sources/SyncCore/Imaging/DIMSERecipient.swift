@@ -9,6 +9,30 @@ public protocol StoredObjects: Sendable {
   func storedInstances(of study: UID, _ objects: [UID]) throws -> [StoredInstance]
 }
 
+extension StoredObjects {
+  /// Looks up objects of a study a thousand at a time, so that one of any size takes no more memory.
+  /// - Parameter missing: called with each that is not there any more.
+  func forEachGroup(
+    of study: UID, _ objects: [ImageObject], missing: (UID) -> Void,
+    _ body: ([StoredInstance]) throws(ImageRecipientError) -> Void
+  ) throws(ImageRecipientError) {
+    var rest = objects[...]
+    while !rest.isEmpty {
+      let group = rest.prefix(1000).map(\.sopInstance)
+      rest = rest.dropFirst(group.count)
+      let instances: [StoredInstance]
+      do {
+        instances = try storedInstances(of: study, group)
+      } catch {
+        throw ImageRecipientError(text: "the archive's index: \(error)")
+      }
+      let found = Set(instances.map(\.sopInstance))
+      group.filter { !found.contains($0) }.forEach(missing)
+      try body(instances)
+    }
+  }
+}
+
 /// A recipient reached over DIMSE: C-STORE (PS3.4 annex B) of objects as they are stored, never
 /// converted: a presentation context for each SOP class in each transfer syntax they have.
 public final class DIMSERecipient: ImageRecipient {
@@ -39,9 +63,6 @@ public final class DIMSERecipient: ImageRecipient {
   private let archive: any StoredObjects
   public var name: String { options.name }
 
-  /// Objects looked up and sent on one association: a study of any size takes no more memory.
-  static let objectsAtOnce = 1000
-
   public init(_ options: Options, archive: any StoredObjects) {
     self.options = options
     self.archive = archive
@@ -51,20 +72,10 @@ public final class DIMSERecipient: ImageRecipient {
     _ study: UID, _ objects: [ImageObject], priority: Priority, stop: Gate,
     acknowledged: (UID, SendOutcome) -> Void
   ) throws(ImageRecipientError) {
-    var rest = objects[...]
-    while !rest.isEmpty {
-      let group = rest.prefix(Self.objectsAtOnce).map(\.sopInstance)
-      rest = rest.dropFirst(group.count)
-      let instances: [StoredInstance]
-      do {
-        instances = try archive.storedInstances(of: study, group)
-      } catch {
-        throw ImageRecipientError(text: "the archive's index: \(error)")
-      }
-      let found = Set(instances.map(\.sopInstance))
-      for uid in group where !found.contains(uid) {
-        acknowledged(uid, .failed(0x0112, "it is not in the archive any more"))
-      }
+    try archive.forEachGroup(
+      of: study, objects,
+      missing: { acknowledged($0, .failed(0x0112, "it is not in the archive any more")) }
+    ) { (instances) throws(ImageRecipientError) in
       for batch in Self.batches(instances) {
         try send(batch, priority, stop, acknowledged)
       }
